@@ -1,0 +1,162 @@
+"""What templates see beside the answers, and the checks of names that ``copier.yml`` uses."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+import unicodedata
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from copier.errors import UserMessageError
+from copier_template_extensions import ContextHook
+from jinja2 import Environment
+
+# What the service installs or calls its own folders, whatever its driver: a package or a
+# distribution of the same name would hide it. A test compares this list with what is installed.
+TAKEN = frozenset(
+    """
+    alembic annotated_doc annotated_types anyio ast_serialize certifi click colorama detail
+    docs dotenv fastapi h11 hatchling httpcore httpx idna iniconfig librt mako markupsafe migrations
+    mypy mypy_extensions mypyc packaging pathspec pluggy py pydantic pydantic_core
+    pydantic_settings pygments pytest python_dotenv ruff sqlalchemy src starlette tests
+    typing_extensions typing_inspection uvicorn
+    aux con nul prn
+    """.split()
+)
+LONGEST = 40  # keeps every rendered line within the formatter's width
+ASYNC = {
+    "async_": "async ",
+    "await_": "await ",
+    "Async": "Async",
+    "create_engine": "create_async_engine",
+    "engine_module": "sqlalchemy.ext.asyncio",
+    "session_module": "sqlalchemy.ext.asyncio",
+    "sessionmaker": "async_sessionmaker",
+    "sync_engine": "engine.sync_engine",
+}
+SYNC = {
+    "async_": "",
+    "await_": "",
+    "Async": "",
+    "create_engine": "create_engine",
+    "engine_module": "sqlalchemy.engine",
+    "session_module": "sqlalchemy.orm",
+    "sessionmaker": "sessionmaker",
+    "sync_engine": "engine",
+}
+
+
+class InvalidAnswer(UserMessageError, ValueError):
+    """A bad answer from ``--data`` or ``--data-file``, where nobody can be asked again.
+
+    Copier prints a UserMessageError as it is; its own ValueError would end in a traceback.
+    """
+
+
+def slug(name: str) -> str:
+    """Reduce a name to lower-case ASCII words with underscores between them."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", ascii_name.lower()).strip("_")[:LONGEST].strip("_")
+
+
+def project_name_error(name: str) -> str:
+    """Say what is wrong with a project name; nothing if it can be used."""
+    if not name.strip():
+        return "The project needs a name, such as My Service"
+    if len(name) > LONGEST:
+        return f"The project's name has {len(name)} characters; use at most {LONGEST}"
+    if not re.fullmatch(r"[^\W\d_]([\w .-]*\w)?", unicodedata.normalize("NFC", name)):
+        return (
+            "The project's name has to start with a letter and may hold letters, digits, spaces,"
+            " dots, hyphens and underscores"
+        )
+    if not slug(name)[:1].isalpha():
+        return "The project's name has to start with a Latin letter: a Python package is named after it"
+    return ""
+
+
+def package_name_error(name: str, taken: frozenset[str]) -> str:
+    """Say what is wrong with an import name; nothing if it can be used."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or len(name) > LONGEST:
+        return (
+            "The package's name has to start with a letter and may hold lower-case letters,"
+            f" digits and underscores, {LONGEST} at most"
+        )
+    if name.endswith("_") or "__" in name:
+        return "The package's name may have underscores only between words, one at a time"
+    if is_taken(name, taken):
+        return f"The name {name} is Python's or belongs to what the service needs; add a word to it"
+    return ""
+
+
+def is_taken(name: str, taken: frozenset[str]) -> bool:
+    """Whether a package of this name would hide another module or distribution."""
+    return keyword.iskeyword(name) or name in sys.stdlib_module_names | TAKEN | taken
+
+
+def error_of(check: Any, *arguments: Any) -> str:
+    """Call a function that raises ValueError for bad input; return the message, if there is one."""
+    try:
+        check(*arguments)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+class ServiceContext(ContextHook):
+    """Answers become the objects that the templates use; bad answers end before they begin."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        taken = environment.globals["names_of_drivers"]
+        self.parse_url = environment.globals["parse_url"]
+        environment.filters["project_name_error"] = project_name_error
+        environment.filters["package_name_error"] = lambda name: package_name_error(name, taken)
+        environment.filters["database_url_error"] = lambda url: error_of(self.parse_url, url)
+        environment.filters["package_name"] = lambda name: (
+            f"{slug(name)}_service" if is_taken(slug(name), taken) else slug(name)
+        )
+        environment.filters["as_url"] = self.parse_url
+
+    def hook(self, context: MutableMapping[str, Any]) -> None:
+        """Add the computed names, once the answers that they come from are there."""
+        if context["_copier_phase"] == "prompt":
+            self.check_given(context)
+        if "include_example" in context:
+            context["resources"] = (
+                ["customers", "health", "invoices"] if context["include_example"] else ["health"]
+            )
+        if "package_name" in context:
+            context["distribution_name"] = context["package_name"].replace("_", "-")
+        if "driver" in context and "database_url" in context:
+            database = self.parse_url(context["database_url"]).choose(context["driver"])
+            context["database"] = database
+            context |= ASYNC if database.is_async else SYNC
+
+    def check_given(self, context: MutableMapping[str, Any]) -> None:
+        """Refuse what was given on the command line as the questionnaire would, in one sentence.
+
+        Raises:
+            InvalidAnswer: for the first bad answer.
+        """
+        given = {name: str(answer) for name, answer in context["_copier_conf"]["data"].items()}
+        for name in ("project_name", "database_url", "package_name"):
+            if name in given and (error := self.environment.filters[f"{name}_error"](given[name])):
+                raise InvalidAnswer(f"{name}: {error}.")
+        if "driver" in given and "database_url" in context:
+            url = self.parse_url(context["database_url"])
+            if error := error_of(url.choose, given["driver"]):
+                raise InvalidAnswer(f"driver: {error}.")
+        questions = yaml.safe_load(self.questions(context).read_text(encoding="utf-8"))
+        for name, answer in given.items():
+            choices = questions.get(name, {}).get("choices")
+            if isinstance(choices, dict) and answer not in map(str, choices.values()):
+                raise InvalidAnswer(f"{name}: Choose one of {', '.join(choices.values())}.")
+
+    def questions(self, context: MutableMapping[str, Any]) -> Path:
+        """The file that holds the questions."""
+        return Path(context["_copier_conf"]["src_path"], "copier.yml")

@@ -1,0 +1,604 @@
+"""The registry: every database and driver on offer, and the rules for database URLs.
+
+Nothing else in this repository knows a driver's name. Facts come from SQLAlchemy's dialect
+documentation (https://docs.sqlalchemy.org/en/21/dialects/) and each driver's own ``connect()``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from jinja2 import Environment
+from jinja2.ext import Extension
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+Query = dict[str, str | tuple[str, ...]]
+Translation = Callable[[str, URL], Query | None]
+
+
+def renamed(to: str, *values: str) -> Translation:
+    """Translate a parameter of another driver by its name; with ``values``, only those."""
+    return lambda value, url: {to: value} if not values or value in values else None
+
+
+def dropped(*values: str) -> Translation:
+    """Leave a parameter out where its value says what the driver does anyway."""
+    return lambda value, url: {} if value in values else None
+
+
+def socket_file(value: str, url: URL) -> Query | None:
+    """Turn libpq's socket directory into the socket file; a host name stays a host name."""
+    if not value.startswith("/"):
+        return {"host": value}
+    return {"unix_sock": f"{value.rstrip('/')}/.s.PGSQL.{url.port or 5432}"}
+
+
+def socket_directory(value: str, url: URL) -> Query | None:
+    """Turn a PostgreSQL socket file into the directory that libpq and others ask for."""
+    return {"host": value.rpartition("/")[0]}
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One DBAPI driver as SQLAlchemy names it (the part after ``+`` in a URL).
+
+    ``extras`` are SQLAlchemy's, ``requirements`` what these leave out, ``installs`` the names of
+    all that comes with them (distributions and modules, with underscores). ``query`` are the URL
+    parameters that ``connect()`` takes as text, ``translations`` those of sibling drivers that it
+    knows under another name. ``build`` are the Debian packages without which it cannot be built,
+    ``run`` those without which it cannot be imported; both empty where there are wheels.
+    """
+
+    name: str
+    extras: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    installs: frozenset[str] = frozenset()
+    query: frozenset[str] = frozenset()
+    translations: Mapping[str, Translation] = field(default_factory=dict)
+    build: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+
+    @property
+    def sqlalchemy(self) -> str:
+        """SQLAlchemy with the extras for this driver, as a requirement without a version."""
+        return f"sqlalchemy[{','.join(self.extras)}]" if self.extras else "sqlalchemy"
+
+    def is_async(self, backend: Backend) -> bool:
+        """Whether SQLAlchemy's dialect for this driver needs ``create_async_engine``."""
+        return make_url(f"{backend.name}+{self.name}://").get_dialect().is_async
+
+    def translate(self, url: URL) -> URL:
+        """Return ``url`` with its parameters as this driver takes them.
+
+        Raises:
+            UrlError: a parameter has no equivalent here.
+        """
+        query: Query = {}
+        for name, value in url.query.items():
+            rule = self.translations.get(name)
+            if rule is None and name in self.query:
+                query[name] = value
+                continue
+            equivalent = rule(value, url) if rule and isinstance(value, str) else None
+            if equivalent is None:
+                raise UrlError(f"{self.name} does not take {parameter(name)} in the URL")
+            query |= equivalent
+        return url.set(query=query)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A database server's container image, for compose files and CI.
+
+    ``data`` is the folder that a volume keeps, ``health`` the command that succeeds once the
+    server answers; ``variables`` takes user, database and password (empty: none is asked for).
+    """
+
+    image: str
+    port: int
+    superuser: str
+    data: str
+    health: str
+    variables: Callable[[str, str, str], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A kind of database: SQLAlchemy's dialect name, what else people call it, its drivers.
+
+    ``now`` is how Alembic writes the default ``CURRENT_TIMESTAMP`` for it.
+    """
+
+    name: str
+    title: str
+    drivers: tuple[Driver, ...]
+    example: str
+    aliases: tuple[str, ...] = ()
+    now: str = "CURRENT_TIMESTAMP"
+    server: Server | None = None
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Driver]:
+        """The drivers by name, in the order in which they are offered."""
+        return {driver.name: driver for driver in self.drivers}
+
+
+class UrlError(ValueError):
+    """A database URL that cannot be used; the text is one sentence for the person who typed it."""
+
+
+def words(text: str) -> frozenset[str]:
+    """Split a list of names written as text."""
+    return frozenset(text.split())
+
+
+# --- SQLite -------------------------------------------------------------------------------------
+
+SQLITE_QUERY = words("cached_statements timeout")
+
+SQLITE = Backend(
+    name="sqlite",
+    title="SQLite",
+    example="sqlite:///app.db",
+    now="(CURRENT_TIMESTAMP)",
+    drivers=(
+        Driver("pysqlite", query=SQLITE_QUERY),
+        Driver(
+            "aiosqlite",
+            extras=("aiosqlite",),
+            installs=words("aiosqlite greenlet"),
+            query=SQLITE_QUERY,
+        ),
+    ),
+)
+
+# --- PostgreSQL ---------------------------------------------------------------------------------
+
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS, without those
+# that name the user, the database or a secret: these belong into the URL's own places.
+LIBPQ_QUERY = words("""
+    application_name channel_binding client_encoding connect_timeout fallback_application_name
+    gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
+    keepalives_interval krbsrvname options passfile port requirepeer service sslcert sslcrl
+    sslcrldir sslkey sslmode sslrootcert sslsni ssl_max_protocol_version ssl_min_protocol_version
+    target_session_attrs tcp_user_timeout
+""")
+PSYCOPG = words("psycopg psycopg_binary tzdata")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+TO_LIBPQ = {
+    "ssl": renamed("sslmode", *SSL_MODES),
+    "sslmode": renamed("sslmode", *SSL_MODES),
+    "unix_sock": socket_directory,
+}
+TO_ASYNCPG = {
+    "ssl": renamed("ssl", *SSL_MODES),
+    "sslmode": renamed("ssl", *SSL_MODES),
+    "unix_sock": socket_directory,
+}
+
+
+def postgres_variables(user: str, database: str, password: str) -> Mapping[str, str]:
+    """Environment of the official image: https://hub.docker.com/_/postgres."""
+    secret = {"POSTGRES_PASSWORD": password} if password else {"POSTGRES_HOST_AUTH_METHOD": "trust"}
+    return {"POSTGRES_USER": user, "POSTGRES_DB": database, **secret}
+
+
+POSTGRESQL = Backend(
+    name="postgresql",
+    title="PostgreSQL",
+    example="postgresql://user:password@localhost:5432/mydb",
+    aliases=("postgres",),
+    drivers=(
+        Driver(
+            "psycopg",
+            extras=("postgresql-psycopgbinary",),
+            installs=PSYCOPG,
+            query=LIBPQ_QUERY,
+            translations=TO_LIBPQ,
+        ),
+        Driver(
+            "psycopg_async",
+            extras=("asyncio", "postgresql-psycopgbinary"),
+            installs=PSYCOPG | words("greenlet"),
+            query=LIBPQ_QUERY,
+            translations=TO_LIBPQ,
+        ),
+        Driver(
+            "asyncpg",
+            extras=("postgresql-asyncpg",),
+            installs=words("asyncpg greenlet"),
+            query=words("""
+                gsslib host krbsrvname passfile port prepared_statement_cache_size service
+                target_session_attrs
+            """),
+            translations=TO_ASYNCPG,
+        ),
+        Driver(
+            "psycopg2",
+            extras=("postgresql-psycopg2binary",),
+            installs=words("psycopg2 psycopg2_binary"),
+            query=LIBPQ_QUERY,
+            translations=TO_LIBPQ,
+        ),
+        Driver(
+            "pg8000",
+            extras=("postgresql-pg8000",),
+            installs=words("asn1crypto dateutil pg8000 python_dateutil scramp six"),
+            query=words("application_name unix_sock"),
+            translations={
+                "host": socket_file,
+                "ssl": dropped("disable"),
+                "sslmode": dropped("disable"),
+            },
+        ),
+    ),
+    server=Server(
+        image="postgres:18",
+        port=5432,
+        superuser="postgres",
+        data="/var/lib/postgresql",
+        health="pg_isready --host=127.0.0.1",
+        variables=postgres_variables,
+    ),
+)
+
+# --- MySQL and MariaDB --------------------------------------------------------------------------
+
+MYSQLCLIENT_QUERY = words("""
+    charset connect_timeout init_command local_infile read_default_file read_default_group
+    sql_mode unix_socket use_unicode
+""")
+SSL_FILES = words("ssl_ca ssl_cert ssl_key")
+RSA = words("_cffi_backend cffi cryptography pycparser")  # what MySQL 8 asks of a pure client
+C_CONNECTOR = ("gcc", "libmariadb-dev", "pkg-config")
+
+MYSQL_DRIVERS = (
+    Driver(
+        "pymysql",
+        extras=("pymysql",),
+        requirements=("pymysql[rsa]",),
+        installs=RSA | words("pymysql"),
+        query=MYSQLCLIENT_QUERY | SSL_FILES | words("bind_address collation program_name"),
+    ),
+    Driver(
+        "mysqldb",
+        extras=("mysql",),
+        installs=words("MySQLdb mysqlclient"),
+        query=MYSQLCLIENT_QUERY
+        | SSL_FILES
+        | words("collation read_timeout ssl_mode write_timeout"),
+        build=C_CONNECTOR,
+        run=("libmariadb3",),
+    ),
+    Driver(
+        "mysqlconnector",
+        extras=("mysql-connector",),
+        installs=words("mysql mysql_connector mysql_connector_python"),
+        query=SSL_FILES
+        | words("""
+            auth_plugin charset collation connect_timeout connection_timeout init_command
+            sql_mode ssl_verify_cert time_zone unix_socket use_pure use_unicode
+        """),
+    ),
+    Driver(
+        "aiomysql",
+        extras=("aiomysql",),
+        requirements=("aiomysql[rsa]",),
+        installs=RSA | words("aiomysql greenlet pymysql"),
+        query=MYSQLCLIENT_QUERY | words("program_name"),
+    ),
+    Driver(
+        "asyncmy",
+        extras=("asyncmy",),
+        requirements=("cryptography",),
+        installs=RSA | words("asyncmy greenlet"),
+        query=MYSQLCLIENT_QUERY | SSL_FILES | words("program_name"),
+    ),
+    Driver(
+        "mariadbconnector",
+        extras=("mariadb-connector",),
+        installs=words("mariadb packaging"),
+        query=SSL_FILES
+        | words("""
+            compress connect_timeout init_command local_infile read_timeout ssl ssl_capath
+            ssl_cipher ssl_verify_cert tls_version unix_socket write_timeout
+        """),
+        translations={
+            "charset": dropped("utf8mb4"),
+            "read_default_file": renamed("default_file"),
+            "read_default_group": renamed("default_group"),
+        },
+        build=C_CONNECTOR,
+        run=("libmariadb3",),
+    ),
+)
+
+
+def mysql_variables(user: str, database: str, password: str) -> Mapping[str, str]:
+    """Environment that both official images know: https://hub.docker.com/_/mariadb."""
+    root = {"MYSQL_ROOT_PASSWORD": password} if password else {"MYSQL_ALLOW_EMPTY_PASSWORD": "yes"}
+    account = {"MYSQL_USER": user, "MYSQL_PASSWORD": password, "MYSQL_RANDOM_ROOT_PASSWORD": "yes"}
+    return {"MYSQL_DATABASE": database, **(root if user == "root" else account)}
+
+
+MYSQL = Backend(
+    name="mysql",
+    title="MySQL",
+    example="mysql://user:password@localhost:3306/mydb",
+    drivers=MYSQL_DRIVERS,
+    server=Server(
+        image="mysql:8.4",
+        port=3306,
+        superuser="root",
+        data="/var/lib/mysql",
+        health="mysqladmin ping --host=127.0.0.1",
+        variables=mysql_variables,
+    ),
+)
+
+MARIADB = Backend(
+    name="mariadb",
+    title="MariaDB",
+    example="mariadb://user:password@localhost:3306/mydb",
+    drivers=MYSQL_DRIVERS,
+    server=Server(
+        image="mariadb:11.8",
+        port=3306,
+        superuser="root",
+        data="/var/lib/mysql",
+        health="healthcheck.sh --connect --innodb_initialized",
+        variables=mysql_variables,
+    ),
+)
+
+BACKENDS = (SQLITE, POSTGRESQL, MYSQL, MARIADB)
+
+
+# --- The rules for database URLs ----------------------------------------------------------------
+
+SCHEMES = {scheme: backend for backend in BACKENDS for scheme in (backend.name, *backend.aliases)}
+EXAMPLES = " or ".join(backend.example for backend in BACKENDS[:2])
+HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
+DATABASE = re.compile(r"[\w .@#+-]{1,63}")  # PostgreSQL's limit; MySQL's is 64
+UNREADABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffd]")
+
+
+def parameter(name: str) -> str:
+    """Quote a parameter's name for a message, unless it is no name at all."""
+    return f"'{name}'" if re.fullmatch(r"[\w.-]{1,40}", name, re.ASCII) else "such a parameter"
+
+
+def text_of(url: URL) -> str:
+    """Write a URL out, password included, in characters that mean nothing to a shell or dotenv."""
+    return url.render_as_string(hide_password=False).replace(" ", "%20")
+
+
+@dataclass(frozen=True)
+class ParsedUrl:
+    """A database URL that was understood: its backend, the driver it names, and the rest."""
+
+    backend: Backend
+    driver: Driver | None
+    url: URL
+
+    @classmethod
+    def parse(cls, text: str) -> ParsedUrl:
+        """Understand what people paste.
+
+        Raises:
+            UrlError: it cannot be used. The text never repeats the URL: it may hold a password.
+        """
+        scheme, separator, rest = text.strip().partition("://")
+        if not separator:
+            raise UrlError(f"This is not a database URL; type one such as {EXAMPLES}")
+        name, _, driver_name = scheme.lower().partition("+")
+        backend = SCHEMES.get(name)
+        if backend is None:
+            known = ", ".join(backend.name for backend in BACKENDS)
+            raise UrlError(f"The URL has to start with one of {known}, as in {EXAMPLES}")
+        driver = backend.by_name.get(driver_name)
+        if driver_name and driver is None:
+            known = ", ".join(backend.by_name)
+            raise UrlError(f"The driver in the URL is none for {backend.title}; use one of {known}")
+        try:
+            url = make_url(f"{backend.name}://{rest}")
+        except (ArgumentError, ValueError):
+            raise UrlError(
+                "The URL's host or port cannot be read; the port has to be a number,"
+                f" as in {backend.example}"
+            ) from None
+        parsed = cls(backend, driver, url)
+        parsed.check()
+        return parsed
+
+    def check(self) -> None:
+        """Raise UrlError for what SQLAlchemy reads but no service can use."""
+        url, example = self.url, self.backend.example
+        texts = [url.username, url.password, url.host, url.database, *url.query, *self.values()]
+        if any(UNREADABLE.search(text) for text in texts if text):
+            raise UrlError(
+                "The URL has a control character or a percent escape that is not UTF-8;"
+                f" type it anew, as in {example}"
+            )
+        if self.backend.server is None:
+            self.check_file()
+        elif url.host and not HOST.fullmatch(url.host):
+            raise UrlError(
+                "The URL's host has a character that no host has; in a user name or password,"
+                " write @ as %40, / as %2F and : as %3A"
+            )
+        elif url.port is not None and not 0 < url.port < 65536:
+            raise UrlError(f"The URL's port has to be between 1 and 65535, as in {example}")
+        elif not url.database:
+            raise UrlError(f"The URL names no database; add one at its end, as in {example}")
+        elif not DATABASE.fullmatch(url.database):
+            raise UrlError(
+                "The database's name may hold letters, digits, spaces and . _ - + @ #, and 63"
+                f" characters at most, as in {example}"
+            )
+        if make_url(text_of(url)) != url:
+            raise UrlError(f"The URL cannot be written back unchanged; type it as in {example}")
+        if self.driver:
+            self.driver.translate(url)
+        elif all(self.objections().values()):
+            raise UrlError(next(iter(self.objections().values())) + "; remove it")
+
+    def check_file(self) -> None:
+        """Raise UrlError unless the URL is that of a file."""
+        url, example = self.url, self.backend.example
+        if url.host or url.username or url.port:
+            raise UrlError(f"Put three slashes before the file's path, as in {example}")
+        if not url.database or url.database == ":memory:":
+            raise UrlError(
+                f"A database in memory is gone before it is used; name a file, as in {example}"
+            )
+
+    def values(self) -> Iterable[str]:
+        """The values of the URL's parameters, one by one."""
+        for value in self.url.query.values():
+            yield from (value,) if isinstance(value, str) else value
+
+    def objections(self) -> Mapping[str, str]:
+        """Why each driver cannot be used with this URL; an empty text where it can."""
+        reasons = {}
+        for driver in self.backend.drivers:
+            try:
+                driver.translate(self.url)
+                reasons[driver.name] = ""
+            except UrlError as error:
+                reasons[driver.name] = str(error)
+        return reasons
+
+    def default_driver(self) -> str:
+        """The driver in the URL, else the first that can be used."""
+        if self.driver:
+            return self.driver.name
+        return next(name for name, objection in self.objections().items() if not objection)
+
+    def choices(self) -> list[tuple[str, dict[str, str]]]:
+        """The drivers as Copier's choices: label, value, and why one is not to be had."""
+        objections = self.objections()
+        return [
+            (self.label(driver), {"value": driver.name, "validator": objections[driver.name]})
+            for driver in self.backend.drivers
+        ]
+
+    def label(self, driver: Driver) -> str:
+        """What the prompt shows for a driver."""
+        kind = "async" if driver.is_async(self.backend) else "sync"
+        needs = f"; no wheel: needs {', '.join(driver.build)}" if driver.build else ""
+        return f"{driver.name} ({kind}{needs})"
+
+    def choose(self, name: str) -> Database:
+        """The database that the service uses, through the driver of this name.
+
+        Raises:
+            UrlError: the driver is none of this backend, or the URL holds what it does not know.
+        """
+        driver = self.backend.by_name.get(name)
+        if driver is None:
+            known = ", ".join(self.backend.by_name)
+            raise UrlError(f"For {self.backend.title} the driver has to be one of {known}")
+        drivername = f"{self.backend.name}+{driver.name}"
+        return Database(self.backend, driver, driver.translate(self.url).set(drivername=drivername))
+
+
+@dataclass(frozen=True)
+class Database:
+    """The chosen database and driver, with the URL in every form that a template writes down."""
+
+    backend: Backend
+    driver: Driver
+    complete: URL
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the service is written with ``async`` and ``await``."""
+        return self.driver.is_async(self.backend)
+
+    @property
+    def drivername(self) -> str:
+        """What stands before ``://``."""
+        return self.complete.drivername
+
+    @property
+    def secret_url(self) -> str:
+        """The URL with its password: for the one file that git does not track."""
+        return text_of(self.complete)
+
+    @property
+    def url(self) -> str:
+        """The URL without its password: for every file that git tracks."""
+        return text_of(self.complete._replace(password=None))
+
+    @property
+    def compose_password(self) -> str:
+        """The password as Docker Compose reads it from an environment file.
+
+        https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/
+        """
+        password = str(self.complete.password or "")
+        if "\\" not in password:
+            return "'" + password.replace("'", "\\'") + "'"
+        escaped = password.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+        return f'"{escaped}"'
+
+    @property
+    def server(self) -> Server | None:
+        """The server's image, unless the database is a file."""
+        return self.backend.server
+
+    @property
+    def compose_url(self) -> str:
+        """The URL between containers: the server is called db, a file lies in /data; no password."""
+        if self.server is None:
+            name = re.split(r"[/\\]", str(self.complete.database))[-1]
+            return text_of(URL.create(self.drivername, database=f"/data/{name}"))
+        return self.url_of(self.complete.username or self.server.superuser, "db")
+
+    @property
+    def compose_variables(self) -> Mapping[str, str]:
+        """The environment of the server's container in a compose file, where $$ stands for $."""
+        if self.server is None:
+            return {}
+        user, database = self.complete.username or self.server.superuser, self.complete.database
+        return self.server.variables(
+            user.replace("$", "$$"),
+            str(database),
+            "${DATABASE_PASSWORD:?set it in .env}",
+        )
+
+    def ci_url(self, host: str) -> str:
+        """The URL in CI, where the server asks for no password."""
+        return self.url if self.server is None else self.url_of(self.server.superuser, host)
+
+    @property
+    def ci_variables(self) -> Mapping[str, str]:
+        """The environment of the server's container in CI."""
+        if self.server is None:
+            return {}
+        return self.server.variables(self.server.superuser, str(self.complete.database), "")
+
+    def url_of(self, user: str, host: str) -> str:
+        """The URL for another user and host."""
+        port = self.server.port if self.server else None
+        return text_of(URL.create(self.drivername, user, None, host, port, self.complete.database))
+
+
+class DriverRegistry(Extension):
+    """Hand the registry to ``copier.yml`` and to the context hook: files of extensions cannot
+    import each other, the Jinja environment is what they share."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        environment.globals["parse_url"] = ParsedUrl.parse
+        environment.globals["names_of_drivers"] = frozenset(
+            name.lower()
+            for backend in BACKENDS
+            for driver in backend.drivers
+            for name in driver.installs
+        )

@@ -1,0 +1,1 @@
+"""Everything between the models and the database."""

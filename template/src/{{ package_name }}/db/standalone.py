@@ -1,0 +1,29 @@
+"""A connection for programs that run once: migrations, tests, scripts. Requests have sessions."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, NullPool, create_engine
+
+T = TypeVar("T")
+
+
+def with_connection(url: URL, work: Callable[[Connection], T], **engine_options: Any) -> T:
+    """Call `work` with a connection of its own, whether the driver is sync or async."""
+    if url.get_dialect().is_async:
+        return asyncio.run(_with_async_connection(url, work, **engine_options))
+    engine = create_engine(url, poolclass=NullPool, **engine_options)
+    with engine.connect() as connection:
+        return work(connection)
+
+
+async def _with_async_connection(
+    url: URL, work: Callable[[Connection], T], **engine_options: Any
+) -> T:
+    # Not at the top: it needs greenlet, which only async drivers bring along.
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    engine = create_async_engine(url, poolclass=NullPool, **engine_options)
+    async with engine.connect() as connection:
+        return await connection.run_sync(work)
