@@ -75,7 +75,7 @@ def project_name_error(name: str) -> str:
             " dots, hyphens and underscores"
         )
     if not slug(name)[:1].isalpha():
-        return "The project's name has to start with a Latin letter: a Python package is named after it"
+        return "The project's name has to start with a Latin letter, as the package named after it does"
     return ""
 
 
@@ -112,8 +112,10 @@ class ServiceContext(ContextHook):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        taken = environment.globals["names_of_drivers"]
-        self.parse_url = environment.globals["parse_url"]
+        self._choices: dict[str, list[str]] | None = None
+        registry: MutableMapping[str, Any] = environment.globals
+        taken = registry["names_of_drivers"]
+        self.parse_url = registry["parse_url"]
         environment.filters["project_name_error"] = project_name_error
         environment.filters["package_name_error"] = lambda name: package_name_error(name, taken)
         environment.filters["database_url_error"] = lambda url: error_of(self.parse_url, url)
@@ -135,7 +137,7 @@ class ServiceContext(ContextHook):
         if "driver" in context and "database_url" in context:
             database = self.parse_url(context["database_url"]).choose(context["driver"])
             context["database"] = database
-            context |= ASYNC if database.is_async else SYNC
+            context.update(ASYNC if database.is_async else SYNC)
 
     def check_given(self, context: MutableMapping[str, Any]) -> None:
         """Refuse what was given on the command line as the questionnaire would, in one sentence.
@@ -144,6 +146,8 @@ class ServiceContext(ContextHook):
             InvalidAnswer: for the first bad answer.
         """
         given = {name: str(answer) for name, answer in context["_copier_conf"]["data"].items()}
+        if not given:
+            return
         for name in ("project_name", "database_url", "package_name"):
             if name in given and (error := self.environment.filters[f"{name}_error"](given[name])):
                 raise InvalidAnswer(f"{name}: {error}.")
@@ -151,12 +155,18 @@ class ServiceContext(ContextHook):
             url = self.parse_url(context["database_url"])
             if error := error_of(url.choose, given["driver"]):
                 raise InvalidAnswer(f"driver: {error}.")
-        questions = yaml.safe_load(self.questions(context).read_text(encoding="utf-8"))
-        for name, answer in given.items():
-            choices = questions.get(name, {}).get("choices")
-            if isinstance(choices, dict) and answer not in map(str, choices.values()):
-                raise InvalidAnswer(f"{name}: Choose one of {', '.join(choices.values())}.")
+        for name, choices in self.choices(context).items():
+            if name in given and given[name] not in choices:
+                raise InvalidAnswer(f"{name}: Choose one of {', '.join(choices)}.")
 
-    def questions(self, context: MutableMapping[str, Any]) -> Path:
-        """The file that holds the questions."""
-        return Path(context["_copier_conf"]["src_path"], "copier.yml")
+    def choices(self, context: MutableMapping[str, Any]) -> dict[str, list[str]]:
+        """The answers that ``copier.yml`` lists, for each question where it lists them."""
+        if self._choices is None:
+            file = Path(context["_copier_conf"]["src_path"], "copier.yml")
+            questions = yaml.safe_load(file.read_text(encoding="utf-8"))
+            self._choices = {
+                name: list(map(str, details["choices"].values()))
+                for name, details in questions.items()
+                if isinstance(details, dict) and isinstance(details.get("choices"), dict)
+            }
+        return self._choices

@@ -554,7 +554,7 @@ class Database:
 
     @property
     def compose_url(self) -> str:
-        """The URL between containers: the server is called db, a file lies in /data; no password."""
+        """The URL between containers, without a password: the server is db, a file is in /data."""
         if self.server is None:
             name = re.split(r"[/\\]", str(self.complete.database))[-1]
             return text_of(URL.create(self.drivername, database=f"/data/{name}"))

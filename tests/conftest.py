@@ -1,0 +1,109 @@
+"""Projects rendered from the template, and databases to migrate."""
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from matrix import ROOT, Setup
+from project import Project
+from pytest_copie.plugin import Copie
+from servers import Server, ServerUnavailable, mariadb, postgresql
+from sqlalchemy import URL, make_url
+
+# The tools that the tests call are those of their own environment.
+os.environ["PATH"] = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
+
+# What serves a backend; a file needs nothing.
+SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
+    "postgresql": postgresql,
+    "mysql": mariadb,
+    "mariadb": mariadb,
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-databases",
+        action="store_true",
+        help="fail where a database server or a driver cannot be had, instead of skipping",
+    )
+
+
+@pytest.fixture(scope="session")
+def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Skip the test for this reason, or fail it where everything has to be there."""
+    required = request.config.getoption("--require-databases")
+    return pytest.fail if required else pytest.skip
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template without its history, which Copier would otherwise clone for each render."""
+    folder = tmp_path_factory.mktemp("template")
+    shutil.copy(ROOT / "copier.yml", folder)
+    for name in ("extensions", "template"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+class Render(Protocol):
+    """Render a project with these answers, and the defaults for the rest."""
+
+    def __call__(self, **answers: Any) -> Project: ...
+
+
+@pytest.fixture
+def render(copie: Copie, template: Path) -> Render:
+    """Render with pytest-copie, which keeps errors to itself: raise them."""
+
+    def render(**answers: Any) -> Project:
+        result = copie.copy(extra_answers=answers, template_dir=template)
+        if result.exception:
+            raise result.exception
+        assert result.project_dir
+        return Project(result.project_dir, result.answers)
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def server(unavailable: Callable[[str], None]) -> Iterator[Callable[[str], Server]]:
+    """Start the server for a backend when it is first asked for."""
+    running: dict[object, Server] = {}
+    with ExitStack() as stack:
+
+        def start(backend: str) -> Server:
+            maker = SERVERS[backend]
+            if maker not in running:
+                try:
+                    running[maker] = stack.enter_context(maker())
+                except ServerUnavailable as error:
+                    unavailable(str(error))
+            return running[maker]
+
+        yield start
+
+
+class Scratch(Protocol):
+    """Make an empty database for a set-up; the URL names no driver."""
+
+    def __call__(self, setup: Setup) -> URL: ...
+
+
+@pytest.fixture
+def scratch(server: Callable[[str], Server], tmp_path: Path) -> Iterator[Scratch]:
+    """Databases that are gone after the test."""
+    with ExitStack() as stack:
+
+        def make(setup: Setup) -> URL:
+            if setup.backend.server is None:
+                return make_url(f"{setup.backend.name}:///{tmp_path / 'scratch.db'}")
+            url = stack.enter_context(server(setup.backend.name).scratch_database())
+            return url.set(drivername=setup.backend.name)
+
+        yield make

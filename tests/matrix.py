@@ -1,0 +1,67 @@
+"""Every answer combination, computed from the questions and the registry."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+from drivers import BACKENDS, Backend, Driver
+
+ROOT = Path(__file__).parent.parent
+SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+QUESTIONS: dict[str, dict[str, Any]] = {
+    name: details for name, details in SETTINGS.items() if not name.startswith("_")
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A database and the driver that connects to it."""
+
+    backend: Backend
+    driver: Driver
+
+    def __str__(self) -> str:
+        return f"{self.backend.name}-{self.driver.name}"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the service is async."""
+        return self.driver.is_async(self.backend)
+
+    def answers(self, **more: Any) -> dict[str, Any]:
+        """The answers for this set-up; the rest is up to the caller and the defaults."""
+        return {"database_url": self.backend.example, "driver": self.driver.name, **more}
+
+
+SETUPS = [Setup(backend, driver) for backend in BACKENDS for driver in backend.drivers]
+
+
+def values(question: Mapping[str, Any]) -> list[Any]:
+    """The answers that a question allows, if there are only so many."""
+    if question["type"] == "bool":
+        return [True, False]
+    choices = question.get("choices")
+    return list(choices.values()) if isinstance(choices, dict) else []
+
+
+OPTIONS = {name: allowed for name, details in QUESTIONS.items() if (allowed := values(details))}
+
+
+def options() -> Iterator[dict[str, Any]]:
+    """Every combination of the questions that have a closed list of answers."""
+    for chosen in product(*OPTIONS.values()):
+        yield dict(zip(OPTIONS, chosen, strict=True))
+
+
+COMBINATIONS = [(setup, chosen) for setup in SETUPS for chosen in options()]
+
+
+def label(chosen: Mapping[str, Any]) -> str:
+    """A short name for a combination of options."""
+    return "-".join(
+        f"{'' if value else 'no_'}{name}" if isinstance(value, bool) else f"{name}_{value}"
+        for name, value in chosen.items()
+    )

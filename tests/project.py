@@ -1,0 +1,68 @@
+"""A rendered project, and how its commands are run."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# What would change where a command of the service finds its settings or its environment.
+PRIVATE = (
+    "DATABASE_URL",
+    "DATABASE_PASSWORD",
+    "PYTHONPATH",
+    "UV_PROJECT_ENVIRONMENT",
+    "VIRTUAL_ENV",
+)
+
+
+class CommandFailed(AssertionError):
+    """A command of the rendered project ended with an error."""
+
+
+@dataclass
+class Project:
+    """A rendered project in its folder, with the answers that it was made from."""
+
+    path: Path
+    answers: dict[str, Any]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def package(self) -> str:
+        """The name under which the service is imported."""
+        return str(self.answers["package_name"])
+
+    @property
+    def files(self) -> list[Path]:
+        """The rendered files, sorted."""
+        return sorted(path for path in self.path.rglob("*") if path.is_file())
+
+    def text(self, name: str) -> str:
+        """The content of one file."""
+        return (self.path / name).read_text(encoding="utf-8")
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> str:
+        """Run a command in the project's folder; return what it prints, errors included.
+
+        Raises:
+            CommandFailed: its exit code is not 0, and ``check`` is set.
+        """
+        inherited = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+        result = subprocess.run(
+            command,
+            cwd=self.path,
+            env=inherited | self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if check and result.returncode:
+            raise CommandFailed(f"{' '.join(command)}\n{result.stdout}")
+        return result.stdout
+
+    def git(self, *arguments: str, check: bool = True) -> str:
+        """Run git in the project."""
+        who = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+        return self.run("git", *who, *arguments, check=check)

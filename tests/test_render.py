@@ -1,0 +1,119 @@
+"""Every answer combination, rendered and read by whatever will read it."""
+
+import ast
+import configparser
+import re
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Render
+from matrix import COMBINATIONS, SETUPS, Setup, label
+from project import Project
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    ".ini": lambda text: configparser.ConfigParser().read_string(text),
+    ".py": ast.parse,
+    ".toml": tomllib.loads,
+    ".yaml": yaml.safe_load,
+    ".yml": yaml.safe_load,
+}
+LEFTOVERS = re.compile(r"(?<!\$)\{\{|\{%|\{#|Undefined")
+
+
+def run(*command: str) -> None:
+    """Run a linter."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+
+
+def contents(project: Project) -> dict[str, bytes]:
+    """Every rendered file and what is in it."""
+    return {str(path.relative_to(project.path)): path.read_bytes() for path in project.files}
+
+
+@pytest.mark.parametrize(
+    ("setup", "chosen"), [pytest.param(*it, id=f"{it[0]}-{label(it[1])}") for it in COMBINATIONS]
+)
+def test_every_combination_reads_as_if_written_by_hand(
+    render: Render, setup: Setup, chosen: dict[str, Any]
+) -> None:
+    project = render(**setup.answers(**chosen))
+
+    assert project.answers.items() >= (chosen | {"driver": setup.driver.name}).items()
+    for path in project.files:
+        text = path.read_text(encoding="utf-8")
+        name = str(path.relative_to(project.path))
+        assert not LEFTOVERS.search(name + text), name
+        assert "\r" not in text, name
+        assert not re.search(r"[ \t]$", text, re.MULTILINE), f"{name}: trailing blanks"
+        empty_lines = 2 if path.suffix in {".py", ".mako"} else 1
+        assert "\n" * (empty_lines + 2) not in text, f"{name}: a run of empty lines"
+        assert not text or re.search(r"[^\n]\n\Z", text), f"{name}: its end"
+        PARSERS.get(path.suffix, str)(text)
+    run("ruff", "check", "--no-cache", "--quiet", str(project.path))
+    run("ruff", "format", "--no-cache", "--quiet", "--check", str(project.path))
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
+def test_rendering_twice_gives_the_same_bytes(render: Render, setup: Setup) -> None:
+    assert contents(render(**setup.answers())) == contents(render(**setup.answers()))
+
+
+@pytest.mark.parametrize("include_example", [True, False])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_python_is_the_same_for_all_drivers(
+    render: Render, is_async: bool, include_example: bool
+) -> None:
+    """What the type checker says of one service it says of all: test_service.py asks it once."""
+
+    def python(setup: Setup) -> dict[str, str]:
+        project = render(**setup.answers(include_example=include_example))
+        drivername = f"{setup.backend.name}+{setup.driver.name}"
+        return {
+            name: data.decode().replace(drivername, "").replace(setup.backend.now, "")
+            for name, data in contents(project).items()
+            if name.endswith(".py")
+        }
+
+    first, *others = [python(setup) for setup in SETUPS if setup.is_async == is_async]
+    for other in others:
+        assert other == first
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
+def test_ci_and_container_files_pass_their_linters(
+    render: Render, setup: Setup, ci: str, tmp_path: Path
+) -> None:
+    project = render(**setup.answers(ci=ci, container=True))
+    schema = ("check-jsonschema", "--quiet", "--builtin-schema")
+
+    run(*schema, "vendor.compose-spec", str(project.path / "compose.yaml"))
+    run("hadolint", str(project.path / "Dockerfile"))
+    if ci == "gitlab":
+        run(*schema, "vendor.gitlab-ci", str(project.path / ".gitlab-ci.yml"))
+    else:
+        workflow = str(project.path / ".github/workflows/ci.yml")
+        run(*schema, "vendor.github-workflows", workflow)
+        run("zizmor", "--offline", "--quiet", workflow)
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
+def test_server_in_ci_is_the_one_that_the_url_names(render: Render, setup: Setup) -> None:
+    github = render(**setup.answers(ci="github"))
+    gitlab = render(**setup.answers(ci="gitlab"))
+
+    job = yaml.safe_load(github.text(".github/workflows/ci.yml"))["jobs"]["test"]
+    other = yaml.safe_load(gitlab.text(".gitlab-ci.yml"))["test"]
+
+    assert ("services" in job) == ("services" in other) == (setup.backend.server is not None)
+    if setup.backend.server:
+        assert job["services"]["db"]["image"] == setup.backend.server.image
+        assert other["services"][0]["name"] == setup.backend.server.image
+        assert "@127.0.0.1:" in job["env"]["DATABASE_URL"]
+        assert "@db:" in other["variables"]["DATABASE_URL"]

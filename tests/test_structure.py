@@ -1,0 +1,51 @@
+"""Rules for this repository's own files."""
+
+import re
+from pathlib import Path
+
+import pytest
+from drivers import BACKENDS
+from matrix import QUESTIONS, ROOT
+
+TEMPLATE = ROOT / "template"
+FILES = sorted(path for path in TEMPLATE.rglob("*") if path.is_file())
+# Files that say how the template is rendered and tested, without being about a driver.
+NEUTRAL = [ROOT / "copier.yml", ROOT / "extensions/context.py", ROOT / ".ci/run"]
+NEUTRAL += sorted((ROOT / ".github").rglob("*.yml"))
+DRIVERS = {driver.name for backend in BACKENDS for driver in backend.drivers}
+
+
+def test_the_first_questions_are_the_contract() -> None:
+    assert list(QUESTIONS)[:3] == ["project_name", "database_url", "driver"]
+
+
+def test_only_the_three_first_questions_are_asked_unasked() -> None:
+    assert [name for name, details in QUESTIONS.items() if details.get("ask", True)] == [
+        "project_name",
+        "database_url",
+        "driver",
+    ]
+
+
+@pytest.mark.parametrize("path", [*NEUTRAL, *FILES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_registry_knows_drivers(path: Path) -> None:
+    text = f"{path.relative_to(ROOT)}\n{path.read_text(encoding='utf-8')}"
+
+    assert not DRIVERS & set(re.findall(r"\w+", text))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_paths_work_on_windows(path: Path) -> None:
+    assert not re.search(r'["<>:|?*\\]', str(path.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_suffix_tells_templates_from_files(path: Path) -> None:
+    has_jinja = re.search(r"(?<!\$)\{\{|\{%|\{#", path.read_text(encoding="utf-8")) is not None
+
+    assert has_jinja == (path.suffix == ".jinja")
+
+
+def test_templates_have_few_conditions() -> None:
+    for path in FILES:
+        assert path.read_text(encoding="utf-8").count("{% if ") < 3, path
