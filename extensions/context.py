@@ -19,11 +19,12 @@ from jinja2 import Environment
 # distribution of the same name would hide it. A test compares this list with what is installed.
 TAKEN = frozenset(
     """
-    alembic annotated_doc annotated_types anyio ast_serialize certifi click colorama detail
-    docs dotenv fastapi h11 hatchling httpcore httpx idna iniconfig librt mako markupsafe migrations
-    mypy mypy_extensions mypyc packaging pathspec pluggy py pydantic pydantic_core
-    pydantic_settings pygments pytest python_dotenv ruff sqlalchemy src starlette tests
-    typing_extensions typing_inspection uvicorn
+    alembic annotated_doc annotated_types anyio ast_serialize certifi click colorama detail docs
+    dotenv fastapi h11 hatchling httpcore httpcore2 httpx httpx2 idna iniconfig librt mako
+    markupsafe migrations mypy mypy_extensions mypyc opentelemetry opentelemetry_api packaging
+    pathspec pluggy py pydantic pydantic_core pydantic_settings pygments pytest python_dotenv
+    ruff sqlalchemy src starlette tests truststore typing_extensions typing_inspection tzdata
+    uvicorn
     aux con nul prn
     """.split()
 )
@@ -75,7 +76,7 @@ def project_name_error(name: str) -> str:
             " dots, hyphens and underscores"
         )
     if not slug(name)[:1].isalpha():
-        return "The project's name has to start with a Latin letter, as the package named after it does"
+        return "The project's name has to start with a Latin letter, as its Python package will"
     return ""
 
 
@@ -126,7 +127,8 @@ class ServiceContext(ContextHook):
 
     def hook(self, context: MutableMapping[str, Any]) -> None:
         """Add the computed names, once the answers that they come from are there."""
-        if context["_copier_phase"] == "prompt":
+        asking = context["_copier_phase"] == "prompt"
+        if asking:
             self.check_given(context)
         if "include_example" in context:
             context["resources"] = (
@@ -134,7 +136,7 @@ class ServiceContext(ContextHook):
             )
         if "package_name" in context:
             context["distribution_name"] = context["package_name"].replace("_", "-")
-        if "driver" in context and "database_url" in context:
+        if "driver" in context and not asking:
             database = self.parse_url(context["database_url"]).choose(context["driver"])
             context["database"] = database
             context.update(ASYNC if database.is_async else SYNC)
@@ -151,7 +153,7 @@ class ServiceContext(ContextHook):
         for name in ("project_name", "database_url", "package_name"):
             if name in given and (error := self.environment.filters[f"{name}_error"](given[name])):
                 raise InvalidAnswer(f"{name}: {error}.")
-        if "driver" in given and "database_url" in context:
+        if "driver" in given and "database_url" in context["_copier_answers"]:
             url = self.parse_url(context["database_url"])
             if error := error_of(url.choose, given["driver"]):
                 raise InvalidAnswer(f"driver: {error}.")

@@ -42,7 +42,7 @@ def socket_directory(value: str, url: URL) -> Query | None:
     return {"host": value.rpartition("/")[0]}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Driver:
     """One DBAPI driver as SQLAlchemy names it (the part after ``+`` in a URL).
 
@@ -51,6 +51,7 @@ class Driver:
     parameters that ``connect()`` takes as text, ``translations`` those of sibling drivers that it
     knows under another name. ``build`` are the Debian packages without which it cannot be built,
     ``run`` those without which it cannot be imported; both empty where there are wheels.
+    ``latin1_password`` says that it encodes passwords in Latin-1, where servers expect UTF-8.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Driver:
     translations: Mapping[str, Translation] = field(default_factory=dict)
     build: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
+    latin1_password: bool = False
 
     @property
     def sqlalchemy(self) -> str:
@@ -106,7 +108,7 @@ class Server:
     variables: Callable[[str, str, str], Mapping[str, str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Backend:
     """A kind of database: SQLAlchemy's dialect name, what else people call it, its drivers.
 
@@ -263,6 +265,7 @@ MYSQL_DRIVERS = (
         requirements=("pymysql[rsa]",),
         installs=RSA | words("pymysql"),
         query=MYSQLCLIENT_QUERY | SSL_FILES | words("bind_address collation program_name"),
+        latin1_password=True,
     ),
     Driver(
         "mysqldb",
@@ -288,8 +291,9 @@ MYSQL_DRIVERS = (
         "aiomysql",
         extras=("aiomysql",),
         requirements=("aiomysql[rsa]",),
-        installs=RSA | words("aiomysql greenlet pymysql"),
+        installs=RSA | words("aiomysql examples greenlet pymysql"),
         query=MYSQLCLIENT_QUERY | words("program_name"),
+        latin1_password=True,
     ),
     Driver(
         "asyncmy",
@@ -297,6 +301,7 @@ MYSQL_DRIVERS = (
         requirements=("cryptography",),
         installs=RSA | words("asyncmy greenlet"),
         query=MYSQLCLIENT_QUERY | SSL_FILES | words("program_name"),
+        latin1_password=True,
     ),
     Driver(
         "mariadbconnector",
@@ -356,6 +361,9 @@ MARIADB = Backend(
 )
 
 BACKENDS = (SQLITE, POSTGRESQL, MYSQL, MARIADB)
+NAMES_OF_DRIVERS = frozenset(
+    name.lower() for backend in BACKENDS for driver in backend.drivers for name in driver.installs
+)
 
 
 # --- The rules for database URLs ----------------------------------------------------------------
@@ -596,9 +604,4 @@ class DriverRegistry(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.globals["parse_url"] = ParsedUrl.parse
-        environment.globals["names_of_drivers"] = frozenset(
-            name.lower()
-            for backend in BACKENDS
-            for driver in backend.drivers
-            for name in driver.installs
-        )
+        environment.globals["names_of_drivers"] = NAMES_OF_DRIVERS

@@ -5,12 +5,15 @@ import shutil
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from copier import run_copy
+from filelock import FileLock
 from matrix import ROOT, Setup
-from project import Project
+from project import CommandFailed, Project
 from pytest_copie.plugin import Copie
 from servers import Server, ServerUnavailable, mariadb, postgresql
 from sqlalchemy import URL, make_url
@@ -18,6 +21,7 @@ from sqlalchemy import URL, make_url
 # The tools that the tests call are those of their own environment.
 os.environ["PATH"] = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
 
+QUIETLY: dict[str, Any] = {"defaults": True, "unsafe": True, "quiet": True}
 # What serves a backend; a file needs nothing.
 SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
     "postgresql": postgresql,
@@ -87,6 +91,32 @@ def server(unavailable: Callable[[str], None]) -> Iterator[Callable[[str], Serve
             return running[maker]
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def environment(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[str], None]
+) -> Callable[[Setup], Path]:
+    """Install what a service with this driver requires, once for all workers; return where its
+    commands are."""
+    shared = tmp_path_factory.getbasetemp().parent
+
+    def install(setup: Setup) -> Path:
+        name = setup.driver.name
+        folder = shared / f"environment_{name}"
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                run_copy(str(template), folder, data=setup.answers(), **QUIETLY)
+            try:
+                Project(folder, {}).run("uv", "sync", "--quiet", "--no-install-project")
+            except CommandFailed as error:
+                if not setup.driver.build:
+                    raise
+                needs = ", ".join(setup.driver.build)
+                unavailable(f"{name} has no wheel; to build it, install {needs} ({error})")
+        return folder / ".venv" / "bin"
+
+    return cache(install)
 
 
 class Scratch(Protocol):

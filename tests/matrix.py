@@ -35,8 +35,14 @@ class Setup:
         """The answers for this set-up; the rest is up to the caller and the defaults."""
         return {"database_url": self.backend.example, "driver": self.driver.name, **more}
 
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """What decides about the Python that is rendered, but for a few values in it."""
+        return self.is_async, self.driver.latin1_password
+
 
 SETUPS = [Setup(backend, driver) for backend in BACKENDS for driver in backend.drivers]
+KINDS = {setup.kind: setup for setup in reversed(SETUPS)}
 
 
 def values(question: Mapping[str, Any]) -> list[Any]:

@@ -1,19 +1,22 @@
 """A rendered project, and how its commands are run."""
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# What would change where a command of the service finds its settings or its environment.
-PRIVATE = (
-    "DATABASE_URL",
+# What would change where a command of the service finds its settings or its environment, or make
+# it slow: without bytecode, each start of Alembic takes seconds.
+PRIVATE = {
     "DATABASE_PASSWORD",
+    "DATABASE_URL",
+    "PYTHONDONTWRITEBYTECODE",
     "PYTHONPATH",
     "UV_PROJECT_ENVIRONMENT",
     "VIRTUAL_ENV",
-)
+}
 
 
 class CommandFailed(AssertionError):
@@ -42,25 +45,37 @@ class Project:
         """The content of one file."""
         return (self.path / name).read_text(encoding="utf-8")
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> str:
+    def use(self, commands: Path) -> None:
+        """Run commands from this folder: of an environment that lacks nothing but the project."""
+        self.environment["PATH"] = os.pathsep.join((str(commands), os.environ["PATH"]))
+        self.environment["PYTHONPATH"] = "src"
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command in the project's folder; what it prints, errors included, is piped."""
+        inherited = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+        variables = inherited | self.environment
+        program = shutil.which(command[0], path=variables["PATH"]) or command[0]
+        return subprocess.Popen(
+            (program, *command[1:]),
+            cwd=self.path,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *command: str, check: bool = True) -> str:
         """Run a command in the project's folder; return what it prints, errors included.
 
         Raises:
             CommandFailed: its exit code is not 0, and ``check`` is set.
         """
-        inherited = {name: value for name, value in os.environ.items() if name not in PRIVATE}
-        result = subprocess.run(
-            command,
-            cwd=self.path,
-            env=inherited | self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if check and result.returncode:
-            raise CommandFailed(f"{' '.join(command)}\n{result.stdout}")
-        return result.stdout
+        with self.start(*command) as process:
+            output, _ = process.communicate()
+        if check and process.returncode:
+            raise CommandFailed(f"{' '.join(command)}\n{output}")
+        return output
 
     def git(self, *arguments: str, check: bool = True) -> str:
         """Run git in the project."""

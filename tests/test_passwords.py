@@ -1,0 +1,138 @@
+"""Awkward passwords log in to servers that ask for them, and show up nowhere else."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+from conftest import Render
+from drivers import MARIADB, POSTGRESQL, text_of
+from matrix import SETUPS, Setup
+from servers import Server
+from sqlalchemy import URL
+
+pytestmark = pytest.mark.slow
+
+PASSWORDS = [
+    "Pl4in-enough",
+    *("a%b", "a%40b", "a@b", "a/b", "a#b", "a$b", "a$HOMEb", "a:b", "a?b", "a b", "a+b"),
+    *("a'b", 'a"b', "a\\b", "pässwörd"),
+    "a%b%40@/#$HOME${HOME}:? +'\"\\pässwörd",
+]
+SERVED = [setup for setup in SETUPS if setup.backend.server]
+# The first driver of each kind of server; what a URL means does not depend on the driver.
+FIRST = [Setup(backend, backend.drivers[0]) for backend in (POSTGRESQL, MARIADB)]
+
+LOG_IN = """
+import json, sys
+from sqlalchemy import text
+from my_service.db.standalone import with_connection
+from my_service.settings import parse_database_url
+for url in json.load(sys.stdin):
+    with_connection(parse_database_url(url), lambda it: it.execute(text("SELECT 1")))
+    print("in")
+"""
+
+
+class Accounts:
+    """Users of a server, each with a database and a password of their own."""
+
+    def __init__(self, server: Server, backend: str, stack: ExitStack) -> None:
+        self.server, self.backend, self.stack = server, backend, stack
+
+    def open(self, password: str) -> URL:
+        """Create a user and a database; return the URL with which they log in."""
+        url = self.stack.enter_context(self.server.scratch_database())
+        user = f"u_{url.database}"[:30]
+        self.server.create_user(user, password, str(url.database))
+        if self.backend != POSTGRESQL.name:  # there it goes with its database
+            self.stack.callback(self.server.drop_user, user)
+        return url.set(drivername=self.backend, username=user, password=password)
+
+
+@pytest.fixture
+def accounts(server: Callable[[str], Server], setup: Setup) -> Iterator[Accounts]:
+    """Accounts on the set-up's server, gone after the test."""
+    with ExitStack() as stack:
+        yield Accounts(server(setup.backend.name), setup.backend.name, stack)
+
+
+def spellings(password: str) -> set[str]:
+    """How a password may be written in a file."""
+    return {password, quote(password), quote(password, safe=""), quote_plus(password)}
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("setup", FIRST, ids=str)
+def test_through_env_file_and_environment(
+    render: Render,
+    environment: Callable[[Setup], Path],
+    accounts: Accounts,
+    setup: Setup,
+    password: str,
+) -> None:
+    url = accounts.open(password)
+    project = render(**setup.answers(database_url=text_of(url)))
+    project.use(environment(setup))
+
+    printed = project.run("alembic", "upgrade", "head")
+    (project.path / ".env").unlink()
+    complete = url.set(drivername=f"{setup.backend.name}+{setup.driver.name}")
+    project.environment["DATABASE_URL"] = text_of(complete)
+    printed += project.run("alembic", "downgrade", "base")
+    project.environment["DATABASE_URL"] = text_of(url._replace(password=None))
+    project.environment["DATABASE_PASSWORD"] = password
+    printed += project.run("alembic", "upgrade", "head")
+    printed += project.run("alembic", "current")
+
+    assert "0001 (head)" in printed
+    assert password not in printed
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("setup", FIRST, ids=str)
+def test_git_never_sees_them(render: Render, setup: Setup, password: str) -> None:
+    nobody = URL.create(setup.backend.name, "user", password, "localhost", None, "mydb")
+    project = render(**setup.answers(database_url=text_of(nobody)))
+    project.git("init", "--quiet")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message=First")
+
+    for spelling in spellings(password):
+        assert project.git("grep", "--fixed-strings", "-e", spelling, check=False) == ""
+    assert password in project.text(".env") or quote(password, safe="+") in project.text(".env")
+
+
+@pytest.mark.parametrize("setup", SERVED, ids=str)
+def test_every_driver_logs_in_with_all_of_them(
+    render: Render, environment: Callable[[Setup], Path], accounts: Accounts, setup: Setup
+) -> None:
+    project = render(**setup.answers())
+    project.use(environment(setup))
+    urls = [text_of(accounts.open(password)) for password in PASSWORDS]
+    (project.path / "urls.json").write_text(json.dumps(urls), encoding="utf-8")
+    (project.path / "log_in.py").write_text(LOG_IN, encoding="utf-8")
+
+    printed = project.run("sh", "-c", "python log_in.py < urls.json")
+
+    assert printed.split().count("in") == len(PASSWORDS)
+
+
+@pytest.mark.parametrize("setup", SERVED, ids=str)
+def test_a_refused_login_does_not_show_the_password(
+    render: Render, environment: Callable[[Setup], Path], accounts: Accounts, setup: Setup
+) -> None:
+    url = accounts.open("right").set(password="wr0ng-secret")
+    project = render(**setup.answers(database_url=text_of(url)))
+    project.use(environment(setup))
+
+    for command in (("upgrade", "head"), ("current", "--verbose"), ("check",)):
+        printed = project.run("alembic", *command, check=False)
+        assert "Error" in printed
+        assert "wr0ng-secret" not in printed
+    project.environment["DATABASE_URL"] = text_of(url).replace("@", ":wr0ng-secret@h:")
+    printed = project.run("alembic", "current", check=False)
+    assert "not a database URL" in printed
+    assert "wr0ng-secret" not in printed

@@ -1,0 +1,128 @@
+"""The questionnaire as a person meets it, in a pseudo-terminal."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+import yaml
+from dotenv import dotenv_values
+from matrix import QUESTIONS
+
+ENTER = "\r"
+CLEAR = "\x15"  # Ctrl-U: the default goes before something else is typed
+INTERRUPT = "\x03"
+
+
+class Dialogue:
+    """Copier in a terminal: what it shows, and what is typed."""
+
+    def __init__(self, template: Path, destination: Path) -> None:
+        self.terminal = pexpect.spawn(
+            sys.executable,
+            ["-m", "copier", "copy", "--trust", str(template), str(destination)],
+            dimensions=(50, 200),
+            encoding="utf-8",
+            timeout=30,
+        )
+
+    def shows(self, *texts: str) -> str:
+        """Wait until each text has been shown in turn; return what was shown, without colours."""
+        shown = ""
+        for text in texts:
+            self.terminal.expect_exact(text)
+            shown += str(self.terminal.before) + text
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+
+    def asks(self, question: str) -> str:
+        """Wait for a question and for its input line."""
+        return self.shows(QUESTIONS[question]["help"].strip()[:40])
+
+    def types(self, text: str) -> None:
+        """Type."""
+        self.terminal.send(text)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return the exit code and what was shown last."""
+        self.terminal.expect(pexpect.EOF)
+        self.terminal.close()
+        assert self.terminal.exitstatus is not None
+        return self.terminal.exitstatus, str(self.terminal.before)
+
+
+@pytest.fixture
+def dialogue(template: Path, tmp_path: Path) -> Iterator[Dialogue]:
+    """A questionnaire whose project goes to ``tmp_path / "to"``."""
+    dialogue = Dialogue(template, tmp_path / "to")
+    yield dialogue
+    dialogue.terminal.close(force=True)
+
+
+def test_enter_enter_enter(dialogue: Dialogue, tmp_path: Path) -> None:
+    for question in ("project_name", "database_url", "driver"):
+        dialogue.asks(question)
+        dialogue.types(ENTER)
+    code, last = dialogue.end()
+
+    assert code == 0
+    answers = yaml.safe_load((tmp_path / "to" / ".copier-answers.yml").read_text(encoding="utf-8"))
+    assert answers.items() >= {"package_name": "my_service", "driver": "pysqlite"}.items()
+    assert f"cd {tmp_path / 'to'}" in last
+    assert "uv run alembic upgrade head" in last
+    assert "docker compose" not in last
+
+
+def test_a_bad_answer_is_asked_again_with_the_reason(dialogue: Dialogue, tmp_path: Path) -> None:
+    dialogue.asks("project_name")
+    dialogue.types(CLEAR + "../evil" + ENTER)
+    dialogue.shows("has to start with a letter")
+    dialogue.types(CLEAR + "Good Name" + ENTER)
+    dialogue.asks("database_url")
+    dialogue.types(CLEAR + "postgresql://u:s3cr3t@h" + ENTER)
+    dialogue.shows("names no database")
+    dialogue.types("/db" + ENTER)
+    dialogue.asks("driver")
+    dialogue.types(ENTER)
+    code, last = dialogue.end()
+
+    assert code == 0
+    assert "s3cr3t" not in last
+    assert "docker compose up --detach --wait db" in last
+    env = dotenv_values(tmp_path / "to" / ".env")
+    assert env["DATABASE_URL"] == "postgresql+psycopg://u:s3cr3t@h/db"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "hidden"),
+    [
+        ("mysql://h/db", ["pymysql (sync)", "no wheel: needs gcc", "asyncmy (async)"], "psycopg"),
+        ("postgresql://h/db?connect_timeout=3", ["psycopg (sync)", "(asyncpg does not"], "mysql"),
+    ],
+)
+def test_the_url_narrows_the_drivers(
+    dialogue: Dialogue, url: str, shown: list[str], hidden: str
+) -> None:
+    dialogue.asks("project_name")
+    dialogue.types(ENTER)
+    dialogue.asks("database_url")
+    dialogue.types(CLEAR + url + ENTER)
+    dialogue.asks("driver")
+
+    assert hidden not in dialogue.shows(*shown).rpartition("arrow keys")[2]
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2])
+def test_ctrl_c_leaves_nothing_behind(dialogue: Dialogue, tmp_path: Path, answered: int) -> None:
+    questions = list(QUESTIONS)[: answered + 1]
+    for question in questions[:-1]:
+        dialogue.asks(question)
+        dialogue.types(ENTER)
+    dialogue.asks(questions[-1])
+    dialogue.types(INTERRUPT)
+    code, last = dialogue.end()
+
+    assert code == 1
+    assert "Traceback" not in last
+    assert list(tmp_path.iterdir()) == []

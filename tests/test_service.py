@@ -1,0 +1,142 @@
+"""A service for each database and driver, on a real server."""
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from conftest import Render, Scratch
+from drivers import text_of
+from matrix import SETUPS, Setup
+from project import Project
+from sqlalchemy import URL
+
+pytestmark = pytest.mark.slow
+
+every_setup = pytest.mark.parametrize("setup", SETUPS, ids=str)
+# What is installed depends on the driver alone.
+every_driver = pytest.mark.parametrize(
+    "setup", {setup.driver.name: setup for setup in SETUPS}.values(), ids=str
+)
+
+
+@pytest.fixture
+def database(scratch: Scratch, setup: Setup) -> URL:
+    """An empty database for the set-up."""
+    return scratch(setup)
+
+
+@pytest.fixture
+def service(
+    render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
+) -> Project:
+    """The example service on an empty database."""
+    project = render(**setup.answers(database_url=text_of(database), include_example=True))
+    project.use(environment(setup))
+    return project
+
+
+def body(project: Project, message: str) -> str:
+    """What the revision with this message does, without the comments of the generator."""
+    [path] = (project.path / "migrations" / "versions").glob(f"*_{message}.py")
+    text = re.sub(r"\n+    # ###.*", "", path.read_text(encoding="utf-8"))
+    return text[text.index("def upgrade") :]
+
+
+@contextmanager
+def running(project: Project) -> Iterator[str]:
+    """Serve the project on a free port; yield its address once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    with project.start("uvicorn", f"{project.package}.main:app", "--port", port) as server:
+        try:
+            assert server.stdout
+            assert any("Uvicorn running" in line for line in server.stdout)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.communicate(timeout=30)
+
+
+def get(address: str) -> tuple[int, str]:
+    """Get a page; return its status and its text."""
+    try:
+        with urlopen(address, timeout=30) as response:
+            return response.status, response.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@every_setup
+def test_sql_without_a_database(service: Project, database: URL) -> None:
+    (service.path / ".env").unlink()
+    nobody = database._replace(password=None)
+    assert text_of(nobody).partition("://")[2] in service.text("alembic.ini").replace("%%", "%")
+
+    sql = service.run("alembic", "upgrade", "head", "--sql")
+
+    assert re.search(r"CREATE TABLE .?customers", sql)
+    assert "INSERT INTO alembic_version" in sql
+
+
+@every_setup
+def test_the_initial_revision_is_what_autogenerate_writes(service: Project) -> None:
+    shipped = body(service, "initial")
+    (service.path / "migrations/versions/0001_initial.py").unlink()
+
+    service.run("alembic", "revision", "--autogenerate", "-m", "generated")
+
+    assert body(service, "generated") == shipped
+
+
+@every_setup
+def test_up_down_up_again_and_on(service: Project) -> None:
+    service.run("alembic", "upgrade", "head")
+    service.run("alembic", "check")
+    service.run("alembic", "downgrade", "base")
+    service.run("alembic", "upgrade", "head")
+    assert "0001 (head)" in service.run("alembic", "current")
+
+    model = service.path / "src" / service.package / "models" / "customer.py"
+    column = "    phone: Mapped[str | None] = mapped_column(String(30))\n"
+    model.write_text(model.read_text(encoding="utf-8") + column, encoding="utf-8")
+    service.run("alembic", "revision", "--autogenerate", "-m", "phone")
+
+    calls = re.findall(r"op\.(\w+)\(", body(service, "phone").replace("op.batch_alter_table(", ""))
+    assert calls == ["add_column", "drop_column"]
+    service.run("alembic", "upgrade", "head")
+    service.run("alembic", "check")
+
+
+@every_setup
+def test_the_service_is_ready_once_its_database_is_migrated(service: Project) -> None:
+    with running(service) as address:
+        assert get(f"{address}/health")[0] == 200
+        code, text = get(f"{address}/health/ready")
+        assert code == 503
+        assert "at revision none, the service needs 0001" in text
+        service.run("alembic", "upgrade", "head")
+        assert get(f"{address}/health/ready")[0] == 200
+        assert get(f"{address}/customers") == (200, '{"items":[],"total":0}')
+
+
+@every_driver
+def test_the_commands_of_its_readme(
+    render: Render, setup: Setup, database: URL, environment: Callable[[Setup], Path]
+) -> None:
+    """In an environment of its own, from its pyproject.toml alone; without serving forever."""
+    environment(setup)  # skips where the driver cannot be built
+    project = render(**setup.answers(database_url=text_of(database)))
+    blocks = re.findall(r"```sh\n(.*?)\n```", project.text("README.md"), re.DOTALL)
+    start, tests = (block.replace(" --reload", " --help") for block in blocks[:2])
+
+    assert "Running upgrade  -> 0001" in project.run("sh", "-c", start)
+    assert re.search(r"\d+ passed", project.run("sh", "-c", tests))
+    for check in blocks[2].split(" && "):
+        if "mypy" not in check:
+            project.run("sh", "-c", check)
