@@ -6,7 +6,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from _pytest.mark import ParameterSet
 from drivers import BACKENDS, Backend, Driver
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +44,8 @@ class Setup:
 
 
 SETUPS = [Setup(backend, driver) for backend in BACKENDS for driver in backend.drivers]
+# One set-up of each backend: for what does not depend on the driver, and for quick runs.
+FIRST = [setup for setup in SETUPS if setup.driver is setup.backend.drivers[0]]
 KINDS = {setup.kind: setup for setup in reversed(SETUPS)}
 
 
@@ -62,12 +66,23 @@ def options() -> Iterator[dict[str, Any]]:
         yield dict(zip(OPTIONS, chosen, strict=True))
 
 
-COMBINATIONS = [(setup, chosen) for setup in SETUPS for chosen in options()]
-
-
 def label(chosen: Mapping[str, Any]) -> str:
     """A short name for a combination of options."""
     return "-".join(
         f"{'' if value else 'no_'}{name}" if isinstance(value, bool) else f"{name}_{value}"
         for name, value in chosen.items()
     )
+
+
+def combinations() -> Iterator[ParameterSet]:
+    """Every answer combination; all but each set-up and each option once are for slow runs."""
+    for setup, chosen in product(SETUPS, options()):
+        quick = setup is SETUPS[0] or all(chosen[name] == OPTIONS[name][0] for name in OPTIONS)
+        marks = () if quick else (pytest.mark.slow,)
+        yield pytest.param(setup, chosen, id=f"{setup}-{label(chosen)}", marks=marks)
+
+
+def setups() -> Iterator[ParameterSet]:
+    """Every set-up; all but one of each backend are for slow runs."""
+    for setup in SETUPS:
+        yield pytest.param(setup, id=str(setup), marks=() if setup in FIRST else pytest.mark.slow)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Render
-from matrix import COMBINATIONS, KINDS, SETUPS, Setup, label
+from matrix import FIRST, KINDS, SETUPS, Setup, combinations, setups
 from project import Project
 
 PARSERS: dict[str, Callable[[str], object]] = {
@@ -43,9 +43,7 @@ def clean() -> set[int]:
     return set()
 
 
-@pytest.mark.parametrize(
-    ("setup", "chosen"), [pytest.param(*it, id=f"{it[0]}-{label(it[1])}") for it in COMBINATIONS]
-)
+@pytest.mark.parametrize(("setup", "chosen"), combinations())
 def test_every_combination_reads_as_if_written_by_hand(
     render: Render, setup: Setup, chosen: dict[str, Any], clean: set[int]
 ) -> None:
@@ -69,11 +67,12 @@ def test_every_combination_reads_as_if_written_by_hand(
         clean.add(seen)
 
 
-@pytest.mark.parametrize("setup", SETUPS, ids=str)
+@pytest.mark.parametrize("setup", setups())
 def test_rendering_twice_gives_the_same_bytes(render: Render, setup: Setup) -> None:
     assert contents(render(**setup.answers())) == contents(render(**setup.answers()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("include_example", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_python_is_the_same_for_all_drivers_of_a_kind(
@@ -98,7 +97,7 @@ def test_python_is_the_same_for_all_drivers_of_a_kind(
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-@pytest.mark.parametrize("setup", SETUPS, ids=str)
+@pytest.mark.parametrize("setup", setups())
 def test_ci_and_container_files_pass_their_linters(
     render: Render, setup: Setup, ci: str, tmp_path: Path
 ) -> None:
@@ -115,7 +114,7 @@ def test_ci_and_container_files_pass_their_linters(
         run("zizmor", "--offline", "--quiet", workflow)
 
 
-@pytest.mark.parametrize("setup", SETUPS, ids=str)
+@pytest.mark.parametrize("setup", FIRST, ids=str)
 def test_server_in_ci_is_the_one_that_the_url_names(render: Render, setup: Setup) -> None:
     github = render(**setup.answers(ci="github"))
     gitlab = render(**setup.answers(ci="gitlab"))
