@@ -74,15 +74,20 @@ def label(chosen: Mapping[str, Any]) -> str:
     )
 
 
-def combinations() -> Iterator[ParameterSet]:
+def combinations() -> list[ParameterSet]:
     """Every answer combination; all but each set-up and each option once are for slow runs."""
-    for setup, chosen in product(SETUPS, options()):
+
+    def case(setup: Setup, chosen: dict[str, Any]) -> ParameterSet:
         quick = setup is SETUPS[0] or all(chosen[name] == OPTIONS[name][0] for name in OPTIONS)
         marks = () if quick else (pytest.mark.slow,)
-        yield pytest.param(setup, chosen, id=f"{setup}-{label(chosen)}", marks=marks)
+        return pytest.param(setup, chosen, id=f"{setup}-{label(chosen)}", marks=marks)
+
+    return [case(setup, chosen) for setup, chosen in product(SETUPS, options())]
 
 
-def setups() -> Iterator[ParameterSet]:
+def setups() -> list[ParameterSet]:
     """Every set-up; all but one of each backend are for slow runs."""
-    for setup in SETUPS:
-        yield pytest.param(setup, id=str(setup), marks=() if setup in FIRST else pytest.mark.slow)
+    return [
+        pytest.param(setup, id=str(setup), marks=() if setup in FIRST else (pytest.mark.slow,))
+        for setup in SETUPS
+    ]
