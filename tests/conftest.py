@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Protocol
 
 import pytest
@@ -132,7 +133,7 @@ def scratch(server: Callable[[str], Server], tmp_path: Path) -> Iterator[Scratch
 
         def make(setup: Setup) -> URL:
             if setup.backend.server is None:
-                return make_url(f"{setup.backend.name}:///{tmp_path / 'scratch.db'}")
+                return make_url(f"{setup.backend.name}:///{tmp_path / token_hex(4)}.db")
             url = stack.enter_context(server(setup.backend.name).scratch_database())
             return url.set(drivername=setup.backend.name)
 

@@ -2,10 +2,15 @@
 
 import os
 import shutil
+import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 # What would change where a command of the service finds its settings or its environment, or make
 # it slow: without bytecode, each start of Alembic takes seconds.
@@ -30,6 +35,7 @@ class Project:
     path: Path
     answers: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
+    log: str = ""
 
     @property
     def package(self) -> str:
@@ -77,7 +83,34 @@ class Project:
             raise CommandFailed(f"{' '.join(command)}\n{output}")
         return output
 
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """Run the service on a free port; yield its address once it answers.
+
+        What it printed until its end is in ``self.log``.
+        """
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        with self.start("uvicorn", f"{self.package}.main:app", "--port", port) as server:
+            try:
+                assert server.stdout
+                assert any("Uvicorn running" in line for line in server.stdout)
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                server.terminate()
+                self.log, _ = server.communicate(timeout=30)
+
     def git(self, *arguments: str, check: bool = True) -> str:
         """Run git in the project."""
         who = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
         return self.run("git", *who, *arguments, check=check)
+
+
+def get(address: str) -> tuple[int, str]:
+    """Get a page; return its status and its text."""
+    try:
+        with urlopen(address, timeout=30) as response:
+            return response.status, response.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()

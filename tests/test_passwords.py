@@ -10,6 +10,7 @@ import pytest
 from conftest import Render
 from drivers import MARIADB, POSTGRESQL, text_of
 from matrix import FIRST, SETUPS, Setup
+from project import get
 from servers import Server
 from sqlalchemy import URL
 
@@ -132,6 +133,11 @@ def test_a_refused_login_does_not_show_the_password(
         printed = project.run("alembic", *command, check=False)
         assert "Error" in printed
         assert "wr0ng-secret" not in printed
+    with project.serving() as address:
+        code, text = get(f"{address}/health/ready")
+    assert (code, "does not answer" in text) == (503, True)
+    assert "The database does not answer: " in project.log
+    assert "wr0ng-secret" not in text + project.log
     project.environment["DATABASE_URL"] = text_of(url).replace("@", ":wr0ng-secret@h:")
     printed = project.run("alembic", "current", check=False)
     assert "not a database URL" in printed

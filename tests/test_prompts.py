@@ -1,43 +1,55 @@
 """The questionnaire as a person meets it, in a pseudo-terminal."""
 
-import re
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pexpect
+import pyte
 import pytest
 import yaml
 from dotenv import dotenv_values
 from matrix import QUESTIONS
+from test_names import BAD
 
+NAMES = {name: reason for name, reason in BAD.items() if name.isprintable()}
 ENTER = "\r"
 CLEAR = "\x15"  # Ctrl-U: the default goes before something else is typed
 INTERRUPT = "\x03"
 
 
 class Dialogue:
-    """Copier in a terminal: what it shows, and what is typed."""
+    """Copier in a terminal: what its screen shows, and what is typed."""
 
     def __init__(self, template: Path, destination: Path) -> None:
+        rows, columns = 60, 160
+        self.screen = pyte.Screen(columns, rows)
+        self.stream = pyte.Stream(self.screen)
         self.terminal = pexpect.spawn(
             sys.executable,
             ["-m", "copier", "copy", "--trust", str(template), str(destination)],
-            dimensions=(50, 200),
+            dimensions=(rows, columns),
             encoding="utf-8",
-            timeout=30,
         )
 
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        return "\n".join(line.rstrip() for line in self.screen.display)
+
     def shows(self, *texts: str) -> str:
-        """Wait until each text has been shown in turn; return what was shown, without colours."""
-        shown = ""
-        for text in texts:
-            self.terminal.expect_exact(text)
-            shown += str(self.terminal.before) + text
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+        """Wait until all these texts are on the screen; return what else is there."""
+        deadline = time.monotonic() + 30
+        while not all(text in self.text for text in texts):
+            assert time.monotonic() < deadline, f"{texts} not in\n{self.text}"
+            with suppress(pexpect.TIMEOUT):
+                self.stream.feed(self.terminal.read_nonblocking(4096, timeout=1))
+        return self.text
 
     def asks(self, question: str) -> str:
-        """Wait for a question and for its input line."""
+        """Wait for a question."""
         return self.shows(QUESTIONS[question]["help"].strip()[:40])
 
     def types(self, text: str) -> None:
@@ -45,11 +57,13 @@ class Dialogue:
         self.terminal.send(text)
 
     def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and what was shown last."""
-        self.terminal.expect(pexpect.EOF)
+        """Wait for the end; return the exit code and what is on the screen."""
+        with suppress(pexpect.EOF):
+            while True:
+                self.stream.feed(self.terminal.read_nonblocking(4096, timeout=30))
         self.terminal.close()
         assert self.terminal.exitstatus is not None
-        return self.terminal.exitstatus, str(self.terminal.before)
+        return self.terminal.exitstatus, self.text
 
 
 @pytest.fixture
@@ -76,8 +90,9 @@ def test_enter_enter_enter(dialogue: Dialogue, tmp_path: Path) -> None:
 
 def test_a_bad_answer_is_asked_again_with_the_reason(dialogue: Dialogue, tmp_path: Path) -> None:
     dialogue.asks("project_name")
-    dialogue.types(CLEAR + "../evil" + ENTER)
-    dialogue.shows("has to start with a letter")
+    for name, reason in NAMES.items():
+        dialogue.types(CLEAR + name + ENTER)
+        dialogue.shows(name.strip(), reason)
     dialogue.types(CLEAR + "Good Name" + ENTER)
     dialogue.asks("database_url")
     dialogue.types(CLEAR + "postgresql://u:s3cr3t@h" + ENTER)
@@ -110,7 +125,7 @@ def test_the_url_narrows_the_drivers(
     dialogue.types(CLEAR + url + ENTER)
     dialogue.asks("driver")
 
-    assert hidden not in dialogue.shows(*shown).rpartition("arrow keys")[2]
+    assert hidden not in dialogue.shows("arrow keys", *shown).partition("arrow keys")[2]
 
 
 @pytest.mark.parametrize("answered", [0, 1, 2])

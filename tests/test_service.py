@@ -1,18 +1,14 @@
 """A service for each database and driver, on a real server."""
 
 import re
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import pytest
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import SETUPS, Setup
-from project import Project
+from matrix import FIRST, SETUPS, Setup
+from project import Project, get
 from sqlalchemy import URL
 
 pytestmark = pytest.mark.slow
@@ -47,31 +43,6 @@ def body(project: Project, message: str) -> str:
     return text[text.index("def upgrade") :]
 
 
-@contextmanager
-def running(project: Project) -> Iterator[str]:
-    """Serve the project on a free port; yield its address once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    with project.start("uvicorn", f"{project.package}.main:app", "--port", port) as server:
-        try:
-            assert server.stdout
-            assert any("Uvicorn running" in line for line in server.stdout)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.communicate(timeout=30)
-
-
-def get(address: str) -> tuple[int, str]:
-    """Get a page; return its status and its text."""
-    try:
-        with urlopen(address, timeout=30) as response:
-            return response.status, response.read().decode()
-    except HTTPError as error:
-        return error.code, error.read().decode()
-
-
 @every_setup
 def test_sql_without_a_database(service: Project, database: URL) -> None:
     (service.path / ".env").unlink()
@@ -82,6 +53,16 @@ def test_sql_without_a_database(service: Project, database: URL) -> None:
 
     assert re.search(r"CREATE TABLE .?customers", sql)
     assert "INSERT INTO alembic_version" in sql
+
+
+@pytest.mark.parametrize("setup", FIRST, ids=str)
+def test_the_url_on_the_command_line_wins(service: Project, setup: Setup, scratch: Scratch) -> None:
+    other = f"url={text_of(scratch(setup))}"
+
+    service.run("alembic", "-x", other, "upgrade", "head")
+
+    assert "0001 (head)" in service.run("alembic", "-x", other, "current")
+    assert "0001" not in service.run("alembic", "current")
 
 
 @every_setup
@@ -115,7 +96,7 @@ def test_up_down_up_again_and_on(service: Project) -> None:
 
 @every_setup
 def test_the_service_is_ready_once_its_database_is_migrated(service: Project) -> None:
-    with running(service) as address:
+    with service.serving() as address:
         assert get(f"{address}/health")[0] == 200
         code, text = get(f"{address}/health/ready")
         assert code == 503

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeGuard
 
+import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import (
     CreateIndexOp,
@@ -20,10 +21,16 @@ NOW = re.compile(r"\(*(?:now|current_timestamp)(?:\((\d*)\))?\)*", re.IGNORECASE
 
 
 def render_item(kind: str, item: object, context: AutogenContext) -> str | Literal[False]:
-    """Write the database's type, not the model's own: revisions outlive the models."""
-    if kind == "type" and isinstance(item, TypeDecorator):
-        return f"sa.{item.impl_instance!r}"
-    return False
+    """Write the type that the database stores, not the model's: revisions outlive the models."""
+    if kind != "type" or not isinstance(item, TypeDecorator):
+        return False
+    stored = item.impl_instance
+    if type(stored) in vars(sa).values():
+        return f"sa.{stored!r}"
+    dialect = context.dialect.name
+    context.imports.add(f"from sqlalchemy.dialects import {dialect}")
+    rendered = context.migration_context.impl.render_type(stored, context)
+    return rendered or f"{dialect}.{stored!r}"
 
 
 def compare_server_default(

@@ -1,0 +1,132 @@
+"""The registry's word about drivers, against the drivers: URL parameters and unix sockets."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Render, Scratch
+from drivers import ParsedUrl, text_of
+from matrix import SETUPS, Setup
+from servers import Server
+
+# A value for each parameter that a plain connection can be tried with.
+SAMPLES = {
+    "application_name": "test",
+    "auth_plugin": "mysql_native_password",
+    "bind_address": "127.0.0.1",
+    "cached_statements": "50",
+    "channel_binding": "disable",
+    "charset": "utf8mb4",
+    "client_encoding": "utf8",
+    "collation": "utf8mb4_general_ci",
+    "compress": "true",
+    "connect_timeout": "5",
+    "connection_timeout": "5",
+    "fallback_application_name": "test",
+    "gssencmode": "disable",
+    "host": "127.0.0.1",
+    "hostaddr": "127.0.0.1",
+    "init_command": "SET @x = 1",
+    "keepalives": "1",
+    "keepalives_count": "3",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "krbsrvname": "postgres",
+    "local_infile": "0",
+    "options": "-cstatement_timeout=9s",
+    "passfile": "/nonexistent",
+    "prepared_statement_cache_size": "0",
+    "program_name": "test",
+    "read_default_file": "/dev/null",
+    "read_default_group": "client",
+    "read_timeout": "30",
+    "sql_mode": "TRADITIONAL",
+    "ssl": "disable",
+    "sslmode": "disable",
+    "sslsni": "0",
+    "ssl_max_protocol_version": "TLSv1.3",
+    "ssl_min_protocol_version": "TLSv1.2",
+    "target_session_attrs": "any",
+    "tcp_user_timeout": "9000",
+    "time_zone": "+00:00",
+    "timeout": "30",
+    "use_pure": "true",
+    "use_unicode": "1",
+    "write_timeout": "30",
+}
+# These need a certificate, Kerberos, a service file or a matching account on the server.
+UNTRIED = set(
+    """
+    gsslib port requirepeer service ssl_ca ssl_capath ssl_cert ssl_cipher ssl_key ssl_mode
+    ssl_verify_cert sslcert sslcrl sslcrldir sslkey sslrootcert tls_version unix_sock unix_socket
+    """.split()
+)
+
+CONNECT = """
+import json, sys
+from sqlalchemy import text
+from my_service.db.standalone import with_connection
+from my_service.settings import parse_database_url
+for name, url in json.load(sys.stdin).items():
+    try:
+        with_connection(parse_database_url(url), lambda it: it.execute(text("SELECT 1")))
+    except BaseException as error:
+        print(name, type(error).__name__, str(error).splitlines()[0])
+"""
+
+
+@pytest.fixture
+def failures(
+    render: Render, environment: Callable[[Setup], Path], setup: Setup
+) -> Callable[[dict[str, str]], str]:
+    """Connect to URLs in the service's environment; return what went wrong, a line each."""
+
+    def connect(urls: dict[str, str]) -> str:
+        project = render(**setup.answers())
+        project.use(environment(setup))
+        (project.path / "urls.json").write_text(json.dumps(urls), encoding="utf-8")
+        (project.path / "connect.py").write_text(CONNECT, encoding="utf-8")
+        return project.run("sh", "-c", "python connect.py < urls.json")
+
+    return connect
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
+def test_drivers_take_the_parameters_that_the_registry_says(
+    setup: Setup, scratch: Scratch, failures: Callable[[dict[str, str]], str]
+) -> None:
+    assert setup.driver.query <= set(SAMPLES) | UNTRIED
+    url = scratch(setup).set(drivername=f"{setup.backend.name}+{setup.driver.name}")
+    tried = sorted(setup.driver.query - UNTRIED)
+
+    printed = failures(
+        {name: text_of(url.update_query_dict({name: SAMPLES[name]})) for name in tried}
+    )
+
+    assert tried
+    assert printed == ""
+
+
+SERVED = [setup for setup in SETUPS if setup.backend.server]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setup", SERVED, ids=str)
+def test_drivers_connect_through_a_unix_socket(
+    setup: Setup,
+    scratch: Scratch,
+    server: Callable[[str], Server],
+    failures: Callable[[dict[str, str]], str],
+    unavailable: Callable[[str], None],
+) -> None:
+    socket = server(setup.backend.name).socket
+    if socket is None:
+        unavailable("a server named in the environment does not tell its unix socket")
+    name = "host" if setup.backend.name == "postgresql" else "unix_socket"
+    pasted = scratch(setup)._replace(host=None).update_query_dict({name: str(socket)})
+
+    chosen = ParsedUrl.parse(text_of(pasted)).choose(setup.driver.name)
+
+    assert failures({"socket": chosen.secret_url}) == ""
