@@ -67,30 +67,25 @@ def slug(name: str) -> str:
 def project_name_error(name: str) -> str:
     """Say what is wrong with a project name; nothing if it can be used."""
     if not name.strip():
-        return "The project needs a name, such as My Service"
+        return "Give it a name, such as My Service"
     if len(name) > LONGEST:
-        return f"The project's name has {len(name)} characters; use at most {LONGEST}"
+        return f"Use at most {LONGEST} characters, not {len(name)}"
     if not re.fullmatch(r"[^\W\d_]([\w .-]*\w)?", unicodedata.normalize("NFC", name)):
-        return (
-            "The project's name has to start with a letter and may hold letters, digits, spaces,"
-            " dots, hyphens and underscores"
-        )
+        return "Start with a letter; then use letters, digits, spaces, dots, hyphens, underscores"
     if not slug(name)[:1].isalpha():
-        return "The project's name has to start with a Latin letter, as its Python package will"
+        return "Start with a Latin letter: its Python package is named after it"
     return ""
 
 
 def package_name_error(name: str, taken: frozenset[str]) -> str:
     """Say what is wrong with an import name; nothing if it can be used."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or len(name) > LONGEST:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > LONGEST:
         return (
-            "The package's name has to start with a letter and may hold lower-case letters,"
-            f" digits and underscores, {LONGEST} at most"
+            "Start with a lower-case letter; then use lower-case letters, digits and single"
+            f" underscores, {LONGEST} characters at most"
         )
-    if name.endswith("_") or "__" in name:
-        return "The package's name may have underscores only between words, one at a time"
     if is_taken(name, taken):
-        return f"The name {name} is Python's or belongs to what the service needs; add a word to it"
+        return f"Add a word to {name}: the name is Python's, or of something that the service needs"
     return ""
 
 

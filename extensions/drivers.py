@@ -402,22 +402,22 @@ class ParsedUrl:
         """
         scheme, separator, rest = text.strip().partition("://")
         if not separator:
-            raise UrlError(f"This is not a database URL; type one such as {EXAMPLES}")
+            raise UrlError(f"Type a URL such as {EXAMPLES}")
         name, _, driver_name = scheme.lower().partition("+")
         backend = SCHEMES.get(name)
         if backend is None:
             known = ", ".join(backend.name for backend in BACKENDS)
-            raise UrlError(f"The URL has to start with one of {known}, as in {EXAMPLES}")
+            raise UrlError(f"Start with one of {known}, as in {EXAMPLES}")
         driver = backend.by_name.get(driver_name)
         if driver_name and driver is None:
             known = ", ".join(backend.by_name)
-            raise UrlError(f"The driver in the URL is none for {backend.title}; use one of {known}")
+            raise UrlError(f"Use one of {known}: the URL names no driver of {backend.title}")
         try:
             url = make_url(f"{backend.name}://{rest}")
         except (ArgumentError, ValueError):
             raise UrlError(
-                "The URL's host or port cannot be read; the port has to be a number,"
-                f" as in {backend.example}"
+                f"Write the port as a number, as in {backend.example}: it, or the host, cannot"
+                " be read"
             ) from None
         parsed = cls(backend, driver, url)
         parsed.check()
@@ -429,27 +429,27 @@ class ParsedUrl:
         texts = [url.username, url.password, url.host, url.database, *url.query, *self.values()]
         if any(UNREADABLE.search(text) for text in texts if text):
             raise UrlError(
-                "The URL has a control character or a percent escape that is not UTF-8;"
-                f" type it anew, as in {example}"
+                f"Type it anew, as in {example}: it has a control character or a percent escape"
+                " that is not UTF-8"
             )
         if self.backend.server is None:
             self.check_file()
         elif url.host and not HOST.fullmatch(url.host):
             raise UrlError(
-                "The URL's host has a character that no host has; in a user name or password,"
-                " write @ as %40, / as %2F and : as %3A"
+                "Write @ as %40, / as %2F and : as %3A in user and password: the URL's host has a"
+                " character that no host has"
             )
         elif url.port is not None and not 0 < url.port < 65536:
-            raise UrlError(f"The URL's port has to be between 1 and 65535, as in {example}")
+            raise UrlError(f"Use a port between 1 and 65535, as in {example}")
         elif not url.database:
-            raise UrlError(f"The URL names no database; add one at its end, as in {example}")
+            raise UrlError(f"Add the database's name at the end, as in {example}")
         elif not DATABASE.fullmatch(url.database):
             raise UrlError(
-                "The database's name may hold letters, digits, spaces and . _ - + @ #, and 63"
-                f" characters at most, as in {example}"
+                "Use letters, digits, spaces and . _ - + @ # in the database's name, 63 characters"
+                f" at most, as in {example}"
             )
         if make_url(text_of(url)) != url:
-            raise UrlError(f"The URL cannot be written back unchanged; type it as in {example}")
+            raise UrlError(f"Type it as in {example}: it would not survive being written to a file")
         if self.driver:
             self.driver.translate(url)
         elif all(self.objections().values()):
@@ -462,7 +462,7 @@ class ParsedUrl:
             raise UrlError(f"Put three slashes before the file's path, as in {example}")
         if not url.database or url.database == ":memory:":
             raise UrlError(
-                f"A database in memory is gone before it is used; name a file, as in {example}"
+                f"Name a file, as in {example}: a database in memory is gone before it is used"
             )
 
     def values(self) -> Iterable[str]:
@@ -510,7 +510,7 @@ class ParsedUrl:
         driver = self.backend.by_name.get(name)
         if driver is None:
             known = ", ".join(self.backend.by_name)
-            raise UrlError(f"For {self.backend.title} the driver has to be one of {known}")
+            raise UrlError(f"Use one of {known}: the URL is for {self.backend.title}")
         drivername = f"{self.backend.name}+{driver.name}"
         return Database(self.backend, driver, driver.translate(self.url).set(drivername=drivername))
 

@@ -96,7 +96,7 @@ def test_a_bad_answer_is_asked_again_with_the_reason(dialogue: Dialogue, tmp_pat
     dialogue.types(CLEAR + "Good Name" + ENTER)
     dialogue.asks("database_url")
     dialogue.types(CLEAR + "postgresql://u:s3cr3t@h" + ENTER)
-    dialogue.shows("names no database")
+    dialogue.shows("Add the database's name at the end")
     dialogue.types("/db" + ENTER)
     dialogue.asks("driver")
     dialogue.types(ENTER)
