@@ -464,6 +464,8 @@ class ParsedUrl:
             raise UrlError(
                 f"Name a file, as in {example}: a database in memory is gone before it is used"
             )
+        if url.database.endswith(("/", "\\")):
+            raise UrlError(f"Name a file, as in {example}: the URL ends in a folder")
 
     def values(self) -> Iterable[str]:
         """The values of the URL's parameters, one by one."""

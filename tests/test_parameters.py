@@ -42,7 +42,7 @@ SAMPLES = {
     "read_default_group": "client",
     "read_timeout": "30",
     "sql_mode": "TRADITIONAL",
-    "ssl": "disable",
+    "ssl": "false",
     "sslmode": "disable",
     "sslsni": "0",
     "ssl_max_protocol_version": "TLSv1.3",

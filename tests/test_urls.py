@@ -128,6 +128,7 @@ REFUSED = [
     ("sqlite://", "in memory is gone"),
     ("sqlite:///:memory:", "in memory is gone"),
     ("sqlite://app.db", "three slashes"),
+    ("sqlite:////tmp/", "the URL ends in a folder"),
     ("sqlite:///file:app.db?mode=memory&uri=true", "'mode'"),
 ]
 
