@@ -3,18 +3,18 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from io import StringIO
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 from conftest import Render
-from drivers import MARIADB, POSTGRESQL, text_of
+from dotenv import dotenv_values
+from drivers import MARIADB, POSTGRESQL, ParsedUrl, text_of
 from matrix import FIRST, SETUPS, Setup
 from project import get
 from servers import Server
 from sqlalchemy import URL
-
-pytestmark = pytest.mark.slow
 
 PASSWORDS = [
     "Pl4in-enough",
@@ -65,6 +65,7 @@ def spellings(password: str) -> set[str]:
     return {password, quote(password), quote(password, safe=""), quote_plus(password)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("password", PASSWORDS)
 @pytest.mark.parametrize("setup", ASKED, ids=str)
 def test_through_env_file_and_environment(
@@ -92,6 +93,7 @@ def test_through_env_file_and_environment(
     assert password not in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("password", PASSWORDS)
 @pytest.mark.parametrize("setup", ASKED, ids=str)
 def test_git_never_sees_them(render: Render, setup: Setup, password: str) -> None:
@@ -106,6 +108,7 @@ def test_git_never_sees_them(render: Render, setup: Setup, password: str) -> Non
     assert password in project.text(".env") or quote(password, safe="+") in project.text(".env")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setup", SERVED, ids=str)
 def test_every_driver_logs_in_with_all_of_them(
     render: Render, environment: Callable[[Setup], Path], accounts: Accounts, setup: Setup
@@ -121,6 +124,7 @@ def test_every_driver_logs_in_with_all_of_them(
     assert printed.split().count("in") == len(PASSWORDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setup", SERVED, ids=str)
 def test_a_refused_login_does_not_show_the_password(
     render: Render, environment: Callable[[Setup], Path], accounts: Accounts, setup: Setup
@@ -142,3 +146,15 @@ def test_a_refused_login_does_not_show_the_password(
     printed = project.run("alembic", "current", check=False)
     assert "not a database URL" in printed
     assert "wr0ng-secret" not in printed
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_the_container_gets_the_password_as_it_is(password: str) -> None:
+    """Docker Compose reads quotes as dotenv does, but $$ for $ between double ones."""
+    url = URL.create(POSTGRESQL.name, "user", password, "localhost", None, "mydb")
+    line = ParsedUrl.parse(text_of(url)).choose(POSTGRESQL.drivers[0].name).compose_password
+
+    [read] = dotenv_values(stream=StringIO(f"PASSWORD={line}"), interpolate=False).values()
+
+    assert read is not None
+    assert (read.replace("$$", "$") if line.startswith('"') else read) == password

@@ -75,6 +75,23 @@ def test_the_initial_revision_is_what_autogenerate_writes(service: Project) -> N
     assert body(service, "generated") == shipped
 
 
+@pytest.mark.parametrize("setup", FIRST, ids=str)
+def test_without_the_example(
+    render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
+) -> None:
+    project = render(**setup.answers(database_url=text_of(database), include_example=False))
+    project.use(environment(setup))
+    shipped = body(project, "initial")
+
+    project.run("alembic", "upgrade", "head")
+    project.run("alembic", "check")
+    assert re.search(r"\d+ passed", project.run("pytest", "-q"))
+    project.run("alembic", "downgrade", "base")
+    (project.path / "migrations/versions/0001_initial.py").unlink()
+    project.run("alembic", "revision", "--autogenerate", "-m", "generated")
+    assert body(project, "generated") == shipped
+
+
 @every_setup
 def test_up_down_up_again_and_on(service: Project) -> None:
     service.run("alembic", "upgrade", "head")
