@@ -38,6 +38,7 @@ ASYNC = {
     "session_module": "sqlalchemy.ext.asyncio",
     "sessionmaker": "async_sessionmaker",
     "sync_engine": "engine.sync_engine",
+    "iterators": "AsyncIterator",
 }
 SYNC = {
     "async_": "",
@@ -48,6 +49,7 @@ SYNC = {
     "session_module": "sqlalchemy.orm",
     "sessionmaker": "sessionmaker",
     "sync_engine": "engine",
+    "iterators": "AsyncIterator, Iterator",
 }
 
 

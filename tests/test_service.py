@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import FIRST, SETUPS, Setup
+from matrix import FIRST, KINDS, SETUPS, Setup
 from project import Project, get
 from sqlalchemy import URL
 
@@ -121,6 +122,16 @@ def test_the_service_is_ready_once_its_database_is_migrated(service: Project) ->
         service.run("alembic", "upgrade", "head")
         assert get(f"{address}/health/ready")[0] == 200
         assert get(f"{address}/customers") == (200, '{"items":[],"total":0}')
+
+
+@pytest.mark.parametrize("setup", KINDS.values(), ids=str)
+def test_a_hundred_requests_at_once(service: Project) -> None:
+    """More than there are threads or connections: nobody waits for what only another can free."""
+    service.run("alembic", "upgrade", "head")
+    with service.serving() as address, ThreadPoolExecutor(100) as clients:
+        answers = list(clients.map(get, [f"{address}/customers"] * 200))
+
+    assert {status for status, _ in answers} == {200}
 
 
 @every_driver
