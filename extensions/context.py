@@ -6,7 +6,7 @@ import keyword
 import re
 import sys
 import unicodedata
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,14 @@ def error_of(check: Any, *arguments: Any) -> str:
     return ""
 
 
+def listed(question: Mapping[str, Any]) -> list[str]:
+    """The answers that a question lists, as text; none where anything can be typed."""
+    if question["type"] == "bool":
+        return ["true", "false", "yes", "no", "on", "off", "1", "0"]
+    choices = question.get("choices")
+    return list(map(str, choices.values())) if isinstance(choices, Mapping) else []
+
+
 class ServiceContext(ContextHook):
     """Answers become the objects that the templates use; bad answers end before they begin."""
 
@@ -144,9 +152,13 @@ class ServiceContext(ContextHook):
         Raises:
             InvalidAnswer: for the first bad answer.
         """
-        given = {name: str(answer) for name, answer in context["_copier_conf"]["data"].items()}
-        if not given:
+        data = context["_copier_conf"]["data"]
+        if not data:
             return
+        for name, answer in data.items():
+            if answer is None:
+                raise InvalidAnswer(f"{name}: Give it a value, or leave it out.")
+        given = {name: str(answer) for name, answer in data.items()}
         for name in ("project_name", "database_url", "package_name"):
             if name in given and (error := self.environment.filters[f"{name}_error"](given[name])):
                 raise InvalidAnswer(f"{name}: {error}.")
@@ -155,7 +167,7 @@ class ServiceContext(ContextHook):
             if error := error_of(url.choose, given["driver"]):
                 raise InvalidAnswer(f"driver: {error}.")
         for name, choices in self.choices(context).items():
-            if name in given and given[name] not in choices:
+            if name in given and given[name].lower() not in choices:
                 raise InvalidAnswer(f"{name}: Choose one of {', '.join(choices)}.")
 
     def choices(self, context: MutableMapping[str, Any]) -> dict[str, list[str]]:
@@ -164,8 +176,8 @@ class ServiceContext(ContextHook):
             file = Path(context["_copier_conf"]["src_path"], "copier.yml")
             questions = yaml.safe_load(file.read_text(encoding="utf-8"))
             self._choices = {
-                name: list(map(str, details["choices"].values()))
+                name: allowed
                 for name, details in questions.items()
-                if isinstance(details, dict) and isinstance(details.get("choices"), dict)
+                if not name.startswith("_") and (allowed := listed(details))
             }
         return self._choices

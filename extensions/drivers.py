@@ -326,8 +326,8 @@ MYSQL_DRIVERS = (
 def mysql_variables(user: str, database: str, password: str) -> Mapping[str, str]:
     """Environment that both official images know: https://hub.docker.com/_/mariadb."""
     root = {"MYSQL_ROOT_PASSWORD": password} if password else {"MYSQL_ALLOW_EMPTY_PASSWORD": "yes"}
-    account = {"MYSQL_USER": user, "MYSQL_PASSWORD": password, "MYSQL_RANDOM_ROOT_PASSWORD": "yes"}
-    return {"MYSQL_DATABASE": database, **(root if user == "root" else account)}
+    account = {} if user == "root" else {"MYSQL_USER": user, "MYSQL_PASSWORD": password}
+    return {"MYSQL_DATABASE": database, **account, **root}
 
 
 MYSQL = Backend(
@@ -563,6 +563,11 @@ class Database:
         return self.backend.server
 
     @property
+    def published_port(self) -> int | None:
+        """The port on the developer's machine, where the URL in .env looks for the server."""
+        return self.complete.port or (self.server.port if self.server else None)
+
+    @property
     def compose_url(self) -> str:
         """The URL between containers, without a password: the server is db, a file is in /data."""
         if self.server is None:
@@ -584,7 +589,9 @@ class Database:
 
     def ci_url(self, host: str) -> str:
         """The URL in CI, where the server asks for no password."""
-        return self.url if self.server is None else self.url_of(self.server.superuser, host)
+        if self.server is None:
+            return text_of(URL.create(self.drivername, database="app.db"))
+        return self.url_of(self.server.superuser, host)
 
     @property
     def ci_variables(self) -> Mapping[str, str]:

@@ -86,6 +86,14 @@ def test_packages_that_are_refused(template: Path, tmp_path: Path, name: str) ->
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["project_name", "database_url", "include_example", "ci"])
+def test_null_is_no_answer(template: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserMessageError, match=f"{name}: Give it a value"):
+        run_copy(str(template), tmp_path / "to", data={name: None}, defaults=True, unsafe=True)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def copier(template: Path, destination: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Copier's command line."""
     return subprocess.run(
@@ -113,6 +121,7 @@ def copier(template: Path, destination: Path, *arguments: str) -> subprocess.Com
         {"database_url": "postgresql://h/db", "driver": "nonsense"},
         {"package_name": "json"},
         {"ci": "jenkins"},
+        {"container": "maybe"},
     ],
     ids=str,
 )

@@ -37,6 +37,19 @@ def service(
     return project
 
 
+MORE = """
+    payer_id: Mapped[int | None] = mapped_column(ForeignKey("customers.id"), index=True)
+
+
+class Visit(Base):
+    __tablename__ = "visits"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    reason: Mapped[InvoiceStatus]
+    invoice_id: Mapped[int] = mapped_column(ForeignKey("invoices.id"), index=True)
+"""
+
+
 def body(project: Project, message: str) -> str:
     """What the revision with this message does, without the comments of the generator."""
     [path] = (project.path / "migrations" / "versions").glob(f"*_{message}.py")
@@ -122,6 +135,27 @@ def test_the_service_is_ready_once_its_database_is_migrated(service: Project) ->
         service.run("alembic", "upgrade", "head")
         assert get(f"{address}/health/ready")[0] == 200
         assert get(f"{address}/customers") == (200, '{"items":[],"total":0}')
+
+
+@pytest.mark.parametrize("setup", FIRST, ids=str)
+def test_generated_revisions_go_up_and_down(service: Project) -> None:
+    """With what Alembic alone writes wrongly: a foreign key's index on MySQL, an enum's type on
+    PostgreSQL."""
+    service.run("alembic", "upgrade", "head")
+    model = service.path / "src" / service.package / "models" / "invoice.py"
+    before = model.read_text(encoding="utf-8")
+    model.write_text(before + MORE, encoding="utf-8")
+    service.run("alembic", "revision", "--autogenerate", "-m", "come")
+    service.run("alembic", "upgrade", "head")
+    service.run("alembic", "check")
+
+    model.write_text(before, encoding="utf-8")
+    service.run("alembic", "revision", "--autogenerate", "-m", "go")
+    service.run("alembic", "upgrade", "head")
+    service.run("alembic", "check")
+    service.run("alembic", "downgrade", "base")
+    service.run("alembic", "upgrade", "head")
+    service.run("alembic", "check")
 
 
 @pytest.mark.parametrize("setup", KINDS.values(), ids=str)

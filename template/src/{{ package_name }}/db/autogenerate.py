@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeGuard
 
-import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _repr_type
 from alembic.operations.ops import (
     CreateIndexOp,
+    DropConstraintOp,
     DropIndexOp,
     DropTableOp,
     MigrateOperation,
@@ -22,15 +23,9 @@ NOW = re.compile(r"\(*(?:now|current_timestamp)(?:\((\d*)\))?\)*", re.IGNORECASE
 
 def render_item(kind: str, item: object, context: AutogenContext) -> str | Literal[False]:
     """Write the type that the database stores, not the model's: revisions outlive the models."""
-    if kind != "type" or not isinstance(item, TypeDecorator):
-        return False
-    stored = item.impl_instance
-    if type(stored) in vars(sa).values():
-        return f"sa.{stored!r}"
-    dialect = context.dialect.name
-    context.imports.add(f"from sqlalchemy.dialects import {dialect}")
-    rendered = context.migration_context.impl.render_type(stored, context)
-    return rendered or f"{dialect}.{stored!r}"
+    if kind == "type" and isinstance(item, TypeDecorator):
+        return _repr_type(item.impl_instance, context)
+    return False
 
 
 def compare_server_default(
@@ -56,13 +51,23 @@ def tidy(context: MigrationContext, revision: object, scripts: list[MigrationScr
 
 
 def tidied(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
-    """Drop tables with their indexes, as MySQL demands; index tables without rebuilding them."""
+    """Drop indexes with their table or after their foreign keys, as MySQL demands.
+
+    Tables are indexed without the rebuild that SQLite needs for other changes.
+    """
     dropped = {(op.schema, op.table_name) for op in operations if isinstance(op, DropTableOp)}
     for operation in operations:
+        if isinstance(operation, ModifyTableOps):
+            operation.ops = sorted(operation.ops, key=drops_foreign_key, reverse=True)
         if not changes_only_indexes(operation):
             yield operation
         elif (operation.schema, operation.table_name) not in dropped:
             yield from operation.ops
+
+
+def drops_foreign_key(operation: MigrateOperation) -> bool:
+    """Whether a foreign key goes, and with it the need for an index."""
+    return isinstance(operation, DropConstraintOp) and operation.constraint_type == "foreignkey"
 
 
 def changes_only_indexes(operation: MigrateOperation) -> TypeGuard[ModifyTableOps]:
