@@ -1,5 +1,6 @@
 """Projects rendered from the template, and databases to migrate."""
 
+import json
 import os
 import shutil
 import sysconfig
@@ -138,3 +139,40 @@ def scratch(server: Callable[[str], Server], tmp_path: Path) -> Iterator[Scratch
             return url.set(drivername=setup.backend.name)
 
         yield make
+
+
+CONNECT = """
+import json, sys
+from sqlalchemy import text
+from my_service.db.standalone import with_connection
+from my_service.settings import parse_database_url
+results = {}
+for name, url in json.load(open("urls.json", encoding="utf-8")).items():
+    try:
+        with_connection(parse_database_url(url), lambda it: it.execute(text("SELECT 1")))
+        results[name] = ""
+    except BaseException as error:
+        results[name] = f"{type(error).__name__}: {error}"
+print(json.dumps(results))
+"""
+
+
+class Connect(Protocol):
+    """Connect to named URLs as a service with this driver; say what went wrong, if anything."""
+
+    def __call__(self, setup: Setup, urls: dict[str, str]) -> dict[str, str]: ...
+
+
+@pytest.fixture
+def connect(render: Render, environment: Callable[[Setup], Path]) -> Connect:
+    """Connections from the environment of a service."""
+
+    def connect(setup: Setup, urls: dict[str, str]) -> dict[str, str]:
+        project = render(**setup.answers())
+        project.use(environment(setup))
+        (project.path / "urls.json").write_text(json.dumps(urls), encoding="utf-8")
+        results = json.loads(project.run("python", "-c", CONNECT).splitlines()[-1])
+        assert isinstance(results, dict)
+        return results
+
+    return connect

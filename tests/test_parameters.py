@@ -1,13 +1,11 @@
 """The registry's word about drivers, against the drivers: URL parameters and unix sockets."""
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from conftest import Render, Scratch
+from conftest import Connect, Scratch
 from drivers import ParsedUrl, text_of
-from matrix import SETUPS, Setup
+from matrix import SERVED, SETUPS, Setup
 from servers import Server
 
 # A value for each parameter that a plain connection can be tried with.
@@ -63,53 +61,20 @@ UNTRIED = set(
     """.split()
 )
 
-CONNECT = """
-import json, sys
-from sqlalchemy import text
-from my_service.db.standalone import with_connection
-from my_service.settings import parse_database_url
-for name, url in json.load(sys.stdin).items():
-    try:
-        with_connection(parse_database_url(url), lambda it: it.execute(text("SELECT 1")))
-    except BaseException as error:
-        print(name, type(error).__name__, str(error).splitlines()[0])
-"""
-
-
-@pytest.fixture
-def failures(
-    render: Render, environment: Callable[[Setup], Path], setup: Setup
-) -> Callable[[dict[str, str]], str]:
-    """Connect to URLs in the service's environment; return what went wrong, a line each."""
-
-    def connect(urls: dict[str, str]) -> str:
-        project = render(**setup.answers())
-        project.use(environment(setup))
-        (project.path / "urls.json").write_text(json.dumps(urls), encoding="utf-8")
-        (project.path / "connect.py").write_text(CONNECT, encoding="utf-8")
-        return project.run("sh", "-c", "python connect.py < urls.json")
-
-    return connect
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_drivers_take_the_parameters_that_the_registry_says(
-    setup: Setup, scratch: Scratch, failures: Callable[[dict[str, str]], str]
+    setup: Setup, scratch: Scratch, connect: Connect
 ) -> None:
     assert setup.driver.query <= set(SAMPLES) | UNTRIED
     url = scratch(setup).set(drivername=f"{setup.backend.name}+{setup.driver.name}")
     tried = sorted(setup.driver.query - UNTRIED)
 
-    printed = failures(
-        {name: text_of(url.update_query_dict({name: SAMPLES[name]})) for name in tried}
-    )
+    urls = {name: text_of(url.update_query_dict({name: SAMPLES[name]})) for name in tried}
 
-    assert tried
-    assert printed == ""
-
-
-SERVED = [setup for setup in SETUPS if setup.backend.server]
+    assert urls
+    assert connect(setup, urls) == dict.fromkeys(urls, "")
 
 
 @pytest.mark.slow
@@ -118,7 +83,7 @@ def test_drivers_connect_through_a_unix_socket(
     setup: Setup,
     scratch: Scratch,
     server: Callable[[str], Server],
-    failures: Callable[[dict[str, str]], str],
+    connect: Connect,
     unavailable: Callable[[str], None],
 ) -> None:
     socket = server(setup.backend.name).socket
@@ -129,4 +94,4 @@ def test_drivers_connect_through_a_unix_socket(
 
     chosen = ParsedUrl.parse(text_of(pasted)).choose(setup.driver.name)
 
-    assert failures({"socket": chosen.secret_url}) == ""
+    assert connect(setup, {"socket": chosen.secret_url}) == {"socket": ""}

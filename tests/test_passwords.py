@@ -1,6 +1,5 @@
 """Awkward passwords log in to servers that ask for them, and show up nowhere else."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from io import StringIO
@@ -8,10 +7,10 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from conftest import Render
+from conftest import Connect, Render
 from dotenv import dotenv_values
 from drivers import MARIADB, POSTGRESQL, ParsedUrl, text_of
-from matrix import FIRST, SETUPS, Setup
+from matrix import FIRST, SERVED, Setup
 from project import get
 from servers import Server
 from sqlalchemy import URL
@@ -22,19 +21,8 @@ PASSWORDS = [
     *("a'b", 'a"b', "a\\b", "pässwörd"),
     "a%b%40@/#$HOME${HOME}:? +'\"\\pässwörd",
 ]
-SERVED = [setup for setup in SETUPS if setup.backend.server]
 # What a URL means does not depend on the driver.
 ASKED = [setup for setup in FIRST if setup.backend in (POSTGRESQL, MARIADB)]
-
-LOG_IN = """
-import json, sys
-from sqlalchemy import text
-from my_service.db.standalone import with_connection
-from my_service.settings import parse_database_url
-for url in json.load(sys.stdin):
-    with_connection(parse_database_url(url), lambda it: it.execute(text("SELECT 1")))
-    print("in")
-"""
 
 
 class Accounts:
@@ -103,17 +91,11 @@ def test_through_env_file_and_environment_but_never_to_git(
 @pytest.mark.slow
 @pytest.mark.parametrize("setup", SERVED, ids=str)
 def test_every_driver_logs_in_with_all_of_them(
-    render: Render, environment: Callable[[Setup], Path], accounts: Accounts, setup: Setup
+    accounts: Accounts, setup: Setup, connect: Connect
 ) -> None:
-    project = render(**setup.answers())
-    project.use(environment(setup))
-    urls = [text_of(accounts.open(password)) for password in PASSWORDS]
-    (project.path / "urls.json").write_text(json.dumps(urls), encoding="utf-8")
-    (project.path / "log_in.py").write_text(LOG_IN, encoding="utf-8")
+    urls = {password: text_of(accounts.open(password)) for password in PASSWORDS}
 
-    printed = project.run("sh", "-c", "python log_in.py < urls.json")
-
-    assert printed.split().count("in") == len(PASSWORDS)
+    assert connect(setup, urls) == dict.fromkeys(PASSWORDS, "")
 
 
 @pytest.mark.slow
