@@ -1,0 +1,1 @@
+"""What `migrations/env.py` and Alembic's commands are made of, beyond Alembic itself."""
