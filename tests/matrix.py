@@ -46,6 +46,8 @@ class Setup:
 SETUPS = [Setup(backend, driver) for backend in BACKENDS for driver in backend.drivers]
 # One set-up of each backend: for what does not depend on the driver, and for quick runs.
 FIRST = [setup for setup in SETUPS if setup.driver is setup.backend.drivers[0]]
+# One set-up of each program that runs a database: MariaDB is MySQL's too.
+PROGRAMS = [setup for setup in FIRST if setup.backend.name != "mysql"]
 SERVED = [setup for setup in SETUPS if setup.backend.server]
 KINDS = {setup.kind: setup for setup in reversed(SETUPS)}
 

@@ -3,10 +3,18 @@
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 
+def error_code(error: DBAPIError) -> int | str | None:
+    """Return the database's own code: MySQL's number, else SQLSTATE. Drivers keep it anywhere."""
+    first = error.orig.args[0] if error.orig and error.orig.args else None
+    if isinstance(first, dict):
+        return str(first.get("C"))
+    if isinstance(first, int):
+        return first
+    codes = (getattr(error.orig, name, None) for name in ("errno", "sqlstate", "pgcode"))
+    return next(filter(None, codes), None)
+
+
 def violates_constraint(error: DBAPIError) -> bool:
     """Whether a unique, foreign key, check or NOT NULL constraint refused the statement."""
-    if isinstance(error, IntegrityError):
-        return True
-    # Not every driver sorts its errors; the database's own code (SQLSTATE) for this is 23xxx.
-    fields = error.orig.args[0] if error.orig and error.orig.args else None
-    return isinstance(fields, dict) and str(fields.get("C")).startswith("23")
+    # Not every driver sorts its errors; SQLSTATE for this is 23xxx.
+    return isinstance(error, IntegrityError) or str(error_code(error)).startswith("23")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, NullPool, create_engine
@@ -12,7 +13,10 @@ T = TypeVar("T")
 def with_connection(url: URL, work: Callable[[Connection], T], **engine_options: Any) -> T:
     """Call `work` with a connection of its own, whether the driver is sync or async."""
     if url.get_dialect().is_async:
-        return asyncio.run(_with_async_connection(url, work, **engine_options))
+        # In a thread, because the caller's may have an event loop that runs.
+        with ThreadPoolExecutor(1) as thread:
+            asynchronous = _with_async_connection(url, work, **engine_options)
+            return thread.submit(asyncio.run, asynchronous).result()
     engine = create_engine(url, poolclass=NullPool, **engine_options)
     with engine.connect() as connection:
         return work(connection)

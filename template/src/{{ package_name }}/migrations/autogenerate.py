@@ -18,7 +18,14 @@ from alembic.operations.ops import (
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.types import TypeDecorator
 
+# Tables of Alembic and of what is built on it, which no model knows.
+OWN_TABLES = {"alembic_journal"}
 NOW = re.compile(r"\(*(?:now|current_timestamp)(?:\((\d*)\))?\)*", re.IGNORECASE)
+
+
+def include_name(name: str | None, kind: str, parents: object) -> bool:
+    """Leave out tables that are not the models'."""
+    return kind != "table" or name not in OWN_TABLES
 
 
 def render_item(kind: str, item: object, context: AutogenContext) -> str | Literal[False]:

@@ -1,0 +1,14 @@
+"""An index on a table in use."""
+
+from my_service.migrations.indexes import create_index_concurrently, drop_index_concurrently
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    create_index_concurrently("ix_customers_last", "customers", ["last"])
+
+
+def downgrade() -> None:
+    drop_index_concurrently("ix_customers_last", "customers")

@@ -1,0 +1,361 @@
+"""What goes wrong at night, on one database, from a service's environment."""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config, main
+from alembic.util import CommandError
+from my_service.db.standalone import with_connection
+from my_service.migrations.guard import PostgreSQLGuard
+from runs import LOG, URL, alembic, at_once, empty, end, on_database, start, state
+
+DIALECT = URL.get_backend_name()
+IS_MYSQL = DIALECT in ("mysql", "mariadb")
+VERSIONS = Path("migrations/versions")
+LOCK = {
+    "postgresql": f"SELECT pg_advisory_lock({PostgreSQLGuard.KEY})",
+    "sqlite": "BEGIN IMMEDIATE",
+}.get(DIALECT, "SELECT GET_LOCK(CONCAT('alembic:', MD5(DATABASE())), 0)")
+
+only_postgresql = pytest.mark.skipif(DIALECT != "postgresql", reason="PostgreSQL's own")
+only_sqlite = pytest.mark.skipif(DIALECT != "sqlite", reason="SQLite's own")
+only_servers = pytest.mark.skipif(DIALECT == "sqlite", reason="SQLite has one lock for everything")
+only_mysql = pytest.mark.skipif(not IS_MYSQL, reason="only MySQL and MariaDB need a journal")
+
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+from my_service.migrations.indexes import create_index_concurrently
+
+revision = "night"
+down_revision = "{after}"
+
+
+def upgrade():
+    {body}
+
+
+def downgrade():
+    op.drop_table("a")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _database() -> Iterator[None]:
+    """A database at revision 0005, and no revision beyond."""
+    LOG.unlink(missing_ok=True)
+    empty()
+    assert alembic("upgrade", "0005") == 0, LOG.read_text()
+    LOG.unlink()
+    yield
+    (VERSIONS / "night.py").unlink(missing_ok=True)
+
+
+def write(*body: str, after: str = "0005") -> None:
+    """Write a revision after another one, which then has no other successor."""
+    text = REVISION.format(after=after, body="\n    ".join(body))
+    (VERSIONS / "night.py").write_text(text, encoding="utf-8")
+
+
+def said(*arguments: str) -> str:
+    """Run Alembic, which has to fail; return what it said."""
+    LOG.unlink(missing_ok=True)
+    assert alembic(*arguments) != 0
+    return LOG.read_text()
+
+
+@contextmanager
+def another_session(*statements: str) -> Iterator[threading.Event]:
+    """Run statements in a transaction that stays open until its event is set, or to the end."""
+    ready, over = threading.Event(), threading.Event()
+
+    def hold(connection: sa.Connection) -> None:
+        for statement in statements:
+            connection.exec_driver_sql(statement).close()
+        ready.set()
+        over.wait(60)
+
+    thread = threading.Thread(target=with_connection, args=(URL, hold))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield over
+    finally:
+        over.set()
+        thread.join()
+
+
+A = 'op.create_table("a", sa.Column("id", sa.Integer, primary_key=True))'
+
+
+def test_an_error_half_way_leaves_no_trace_or_can_be_mended() -> None:
+    insert = 'op.execute("INSERT INTO a (id) VALUES (1)")'
+    add = 'op.add_column("a", sa.Column("note", sa.String(9)))'
+    before = state()
+    write(A, insert, add, insert.replace("1)", "2)"), 'op.execute("nonsense")')
+    assert "nonsense" in said("upgrade", "night")
+    if IS_MYSQL:
+        assert "was interrupted after 3 statements" in said("downgrade", "0004")
+        write(A.replace('"a"', '"b"'), insert, add, 'op.execute("INSERT INTO a (id) VALUES (2)")')
+        assert "does not go on from there" in said("upgrade", "night")
+        write(A)
+        assert "does not go on from there" in said("upgrade", "night")
+    else:
+        assert state() == before
+
+    write(A, insert, add, 'op.execute("INSERT INTO a (id) VALUES (2)")')
+    assert alembic("upgrade", "night") == 0, LOG.read_text()
+
+    rows = on_database(lambda it: it.exec_driver_sql("SELECT id FROM a ORDER BY id").all())
+    assert [row.id for row in rows] == [1, 2]
+    assert not any(line.startswith("alembic_journal") for line in state())
+
+
+@only_mysql
+def test_the_journal_is_not_seen_by_check_and_ends_with_a_stamp() -> None:
+    write(A, 'op.execute("nonsense")')
+    said("upgrade", "night")
+    assert any(line.startswith("alembic_journal") for line in state())
+    on_database(lambda it: it.exec_driver_sql("UPDATE alembic_version SET version_num = 'night'"))
+
+    assert "alembic_journal" not in said("check")
+    assert alembic("stamp", "0005") == 0, LOG.read_text()
+    assert not any(line.startswith("alembic_journal") for line in state())
+
+
+def test_an_existing_table_is_not_taken_for_an_interrupted_one() -> None:
+    on_database(lambda it: it.exec_driver_sql("CREATE TABLE a (other INTEGER)"))
+    write('op.add_column("remarks", sa.Column("extra", sa.Integer))', A)
+    for _ in range(2):
+        assert "already exists" in said("upgrade", "night")
+
+
+@only_postgresql
+def test_a_killed_client_frees_its_lock_soon() -> None:
+    write('op.execute("SELECT pg_sleep(60)")')
+    child = start(lambda: main(["upgrade", "night"]))
+
+    def sleepers(connection: sa.Connection) -> int:
+        asleep = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+        return len(connection.exec_driver_sql(f"{asleep} AND state = 'active'").all())
+
+    while not on_database(sleepers):
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    killed = time.monotonic()
+    end(child)
+    take = f"SELECT pg_try_advisory_lock({PostgreSQLGuard.KEY})"
+    while not on_database(lambda it: it.exec_driver_sql(take).scalar()):
+        assert time.monotonic() < killed + 30
+        time.sleep(0.02)
+    seconds = time.monotonic() - killed
+    print(f"lock free after {seconds:.2f} s")
+    assert seconds < 2
+
+
+def test_four_runners_build_one_index() -> None:
+    assert at_once(4, "upgrade", "0006") == [0] * 4, LOG.read_text()
+    assert any("ix_customers_last" in line for line in state())
+    assert at_once(4, "downgrade", "0005") == [0] * 4, LOG.read_text()
+
+
+@only_postgresql
+def test_an_invalid_index_is_built_anew() -> None:
+    def leave_invalid_index(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(
+            "CREATE UNIQUE INDEX CONCURRENTLY ix_customers_last ON customers (moved)"
+        )
+
+    with pytest.raises(sa.exc.DBAPIError):
+        with_connection(URL, leave_invalid_index, isolation_level="AUTOCOMMIT")
+    invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+    assert on_database(lambda it: it.exec_driver_sql(invalid).scalar()) == 1
+
+    assert alembic("upgrade", "0006") == 0, LOG.read_text()
+
+    assert on_database(lambda it: it.exec_driver_sql(invalid).scalar()) == 0
+    assert any("ix_customers_last" in line and "['last']" in line for line in state())
+
+
+@only_postgresql
+@pytest.mark.parametrize("first", [True, False])
+def test_a_concurrent_index_shares_its_revision_with_nothing(first: bool) -> None:
+    index = 'create_index_concurrently("ix_a", "remarks", ["body"])'
+    write(*((index, A) if first else (A, index)))
+
+    assert "needs a revision of its own" in said("upgrade", "night")
+    assert not any(line.startswith("a:") for line in state())
+
+    write(index)
+    assert alembic("upgrade", "night") == 0, LOG.read_text()
+
+
+@only_servers
+def test_readers_do_not_wait_behind_a_change_that_waits() -> None:
+    write('op.add_column("customers", sa.Column("extra", sa.Integer))')
+    worst = 0.0
+
+    def read(connection: sa.Connection) -> None:
+        nonlocal worst
+        while alive.is_set():
+            begun = time.monotonic()
+            connection.exec_driver_sql("SELECT count(*) FROM customers").scalar()
+            connection.rollback()
+            worst = max(worst, time.monotonic() - begun)
+            time.sleep(0.01)
+
+    alive = threading.Event()
+    alive.set()
+    reader = threading.Thread(target=with_connection, args=(URL, read))
+    with another_session("SELECT * FROM customers") as over:
+        reader.start()
+        threading.Timer(6, over.set).start()
+        begun = time.monotonic()
+        code = alembic("upgrade", "night")
+    alive.clear()
+    reader.join()
+
+    assert code == 0, LOG.read_text()
+    assert time.monotonic() - begun > 5
+    assert "a lock is not free, trying again" in LOG.read_text()
+    print(f"worst stall {worst:.2f} s")
+    assert worst < 3  # without limits, it is as long as the session
+
+
+def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIGRATION_WAIT", "0.5")
+    before = state()
+    with another_session(LOCK):
+        text = said("upgrade", "head")
+        assert alembic("current") == 0
+    assert "Waiting for another migration" in text
+    assert "still at work after 0.5 s" in text
+    assert "Traceback" not in text
+    assert state() == before
+
+
+@only_servers
+def test_a_statement_can_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIGRATION_STATEMENT_TIMEOUT", "0.5")
+    sleep = "pg_sleep(30)" if DIALECT == "postgresql" else "sleep(30)"
+    write(f'op.execute("SELECT {sleep}")')
+    begun = time.monotonic()
+    text = said("upgrade", "night")
+    assert "statement_timeout = 500ms" in text or "max_statement_time = 0.5" in text
+    assert time.monotonic() - begun < 20
+
+
+def test_rows_outlive_the_rebuild_of_their_parent() -> None:
+    count = "SELECT count(*) FROM remarks"
+    assert on_database(lambda it: it.exec_driver_sql(count).scalar()) == 7
+    assert alembic("downgrade", "0003") == 0, LOG.read_text()
+    assert alembic("upgrade", "0005") == 0, LOG.read_text()
+    assert on_database(lambda it: it.exec_driver_sql(count).scalar()) == 7
+
+
+@only_sqlite
+def test_rows_that_refer_to_nothing_are_refused() -> None:
+    before = state()
+    write('op.execute("DELETE FROM customers WHERE id < 4")')
+    assert "3 rows, the first of them in remarks" in said("upgrade", "night")
+    assert state() == before
+
+
+@only_sqlite
+def test_rows_survive_a_connection_that_enforces_foreign_keys() -> None:
+    def downgrade(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        connection.commit()
+        config = Config("alembic.ini", attributes={"connection": connection})
+        command.downgrade(config, "0002")
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        connection.rollback()
+        connection.exec_driver_sql("BEGIN")
+        with pytest.raises(CommandError, match="cannot be turned off"):
+            command.upgrade(config, "head")
+
+    on_database(downgrade)
+    count = "SELECT count(*) FROM notes"
+    assert on_database(lambda it: it.exec_driver_sql(count).scalar()) == 7
+
+
+def test_success_means_the_revision_that_was_asked_for() -> None:
+    lose = 'lambda it: it.exec_driver_sql("ROLLBACK")'
+    write(f'sa.event.listen(op.get_bind(), "commit", {lose}, once=True)')
+    assert "the database is at 0005, not at night" in said("upgrade", "night")
+
+
+def test_a_connection_used_too_early_is_refused() -> None:
+    env = Path("migrations/env.py")
+    text = env.read_text(encoding="utf-8")
+    early = text.replace(
+        "    run_migrations(connection.d",
+        "    connection.scalar(sa.select(1))\n    run_migrations(connection.d",
+    ).replace("from alembic import context", "import sqlalchemy as sa\nfrom alembic import context")
+    assert early != text
+    env.write_text(early, encoding="utf-8")
+    try:
+        assert "used the connection before context.configure()" in said("upgrade", "head")
+    finally:
+        env.write_text(text, encoding="utf-8")
+
+
+def from_a_lifespan() -> None:
+    async def lifespan() -> None:
+        command.upgrade(Config("alembic.ini"), "0006")
+
+    asyncio.run(lifespan())
+
+
+def from_a_thread() -> None:
+    thread = threading.Thread(target=command.upgrade, args=(Config("alembic.ini"), "0006"))
+    thread.start()
+    thread.join()
+
+
+def on_a_connection() -> None:
+    def upgrade(connection: sa.Connection) -> None:
+        command.upgrade(Config("alembic.ini", attributes={"connection": connection}), "0006")
+
+    with_connection(URL, upgrade)
+
+
+@pytest.mark.parametrize("way", [from_a_lifespan, from_a_thread, on_a_connection])
+def test_programs_migrate_and_keep_their_loggers(way: Callable[[], None]) -> None:
+    handlers, level = list(logging.root.handlers), logging.root.level
+    way()
+    assert any("ix_customers_last" in line for line in state())
+    assert (logging.root.handlers, logging.root.level) == (handlers, level)
+    assert not logging.getLogger("my_service.main").disabled
+
+
+def test_a_callers_transaction_is_the_callers() -> None:
+    write(A)
+    before = state()
+
+    def upgrade(connection: sa.Connection) -> None:
+        with connection.begin():
+            command.upgrade(Config("alembic.ini", attributes={"connection": connection}), "night")
+
+    def try_it(connection: sa.Connection) -> None:
+        with connection.begin() as transaction:
+            config = Config("alembic.ini", attributes={"connection": connection})
+            command.upgrade(config, "night")
+            transaction.rollback()
+
+    if not IS_MYSQL:
+        with_connection(URL, try_it)
+        assert state() == before
+    with_connection(URL, upgrade)
+    assert "night" in str(state())
+    assert at_once(2, "upgrade", "night") == [0, 0], LOG.read_text()

@@ -1,0 +1,138 @@
+"""Alembic, run many times from one process of a service's environment; each run is a fork."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.config import main
+from my_service.db.standalone import with_connection
+from my_service.settings import DatabaseSettings
+from sqlalchemy import Engine, event
+
+URL = DatabaseSettings().database_url
+LOG = Path("runs.log")
+
+
+def start(work: Callable[[], object]) -> int:
+    """Do some work in a fork; return its process id."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        sys.stdout = sys.stderr = LOG.open("a", buffering=1)
+        work()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def end(child: int) -> int:
+    """Wait for a fork; return its exit code, or minus the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def alembic(*arguments: str) -> int:
+    """Run Alembic's command line in a fork; return its exit code."""
+    return end(start(lambda: main(list(arguments))))
+
+
+def at_once(runners: int, *arguments: str) -> list[int]:
+    """Run Alembic in forks that wait for each other behind a pipe; return their exit codes."""
+    waiting, go = os.pipe()
+
+    def run() -> None:
+        os.close(go)
+        os.read(waiting, 1)
+        main(list(arguments))
+
+    children = [start(run) for _ in range(runners)]
+    os.close(waiting)
+    os.close(go)
+    return [end(child) for child in children]
+
+
+def alembic_killed(point: int, *arguments: str) -> int:
+    """Run Alembic, and kill it before or after a statement: point 2n is before the n-th."""
+    seen = 0
+
+    def kill(*_: object) -> None:
+        nonlocal seen
+        if seen == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen += 1
+
+    def work() -> None:
+        event.listen(Engine, "before_cursor_execute", kill)
+        event.listen(Engine, "after_cursor_execute", kill)
+        main(list(arguments))
+
+    return end(start(work))
+
+
+def on_database(work: Callable[[sa.Connection], Any]) -> Any:
+    """Work on a connection of its own, committed."""
+
+    def committed(connection: sa.Connection) -> Any:
+        result = work(connection)
+        connection.commit()
+        return result
+
+    return with_connection(URL, committed)
+
+
+def state() -> set[str]:
+    """What is in the database, a line for each column, key, constraint, index and row."""
+
+    def read(connection: sa.Connection) -> set[str]:
+        inspector = sa.inspect(connection)
+        lines = set()
+        for name in inspector.get_table_names():
+            table = sa.Table(name, sa.MetaData(), autoload_with=connection)
+            # Moments are the only values that no two runs have in common.
+            stable = [it for it in table.columns if not isinstance(it.type, sa.DateTime)]
+            stable.sort(key=lambda column: column.name)
+            for things in (
+                inspector.get_columns(name),
+                [inspector.get_pk_constraint(name)],
+                inspector.get_foreign_keys(name),
+                inspector.get_unique_constraints(name),
+                inspector.get_check_constraints(name),
+                inspector.get_indexes(name),
+                connection.execute(sa.select(*stable)).all(),
+            ):
+                lines |= {f"{name}: {thing}" for thing in things}
+        return lines
+
+    lines: set[str] = on_database(read)
+    return lines
+
+
+def empty() -> None:
+    """Have the database without a table, whatever was in it."""
+    if URL.get_backend_name() == "sqlite":
+        for suffix in ("", "-journal"):
+            Path(f"{URL.database}{suffix}").unlink(missing_ok=True)
+        return
+
+    def drop(connection: sa.Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+            return
+        connection.exec_driver_sql("SET foreign_key_checks = 0")
+        for name in sa.inspect(connection).get_table_names():
+            connection.exec_driver_sql(f"DROP TABLE `{name}`")
+        connection.exec_driver_sql("SET foreign_key_checks = 1")
+
+    on_database(drop)
