@@ -1,5 +1,6 @@
 """Which revision the code needs; the database has its own in `alembic_version`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.config import Config
@@ -10,6 +11,24 @@ from sqlalchemy import String, column, select, table
 CURRENT = select(column("version_num", String)).select_from(table("alembic_version"))
 
 
-def heads(config_file: Path) -> set[str]:
-    """Read the newest revision from the migrations; several where branches were not merged."""
-    return set(ScriptDirectory.from_config(Config(config_file)).get_heads())
+@dataclass(frozen=True)
+class Revisions:
+    """The revisions that the code brings along, and the newest of them."""
+
+    known: frozenset[str]
+    heads: frozenset[str]
+
+    def fit(self, current: set[str]) -> bool:
+        """Whether the code can work with a database at these revisions.
+
+        One that the code does not know is newer: the next release has migrated already, and its
+        changes are such that this one works on until it is replaced.
+        """
+        return current == self.heads or not current <= self.known
+
+
+def read_revisions(config_file: Path) -> Revisions:
+    """Read the revisions from the migrations."""
+    scripts = ScriptDirectory.from_config(Config(config_file))
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return Revisions(known, frozenset(scripts.get_heads()))
