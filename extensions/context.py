@@ -23,8 +23,8 @@ TAKEN = frozenset(
     dotenv fastapi h11 hatchling httpcore httpcore2 httpx httpx2 idna iniconfig librt mako
     markupsafe migrations mypy mypy_extensions mypyc opentelemetry opentelemetry_api packaging
     pathspec pluggy py pydantic pydantic_core pydantic_settings pygments pytest python_dotenv
-    ruff sqlalchemy src starlette tests truststore typing_extensions typing_inspection tzdata
-    uvicorn
+    ruff sqlalchemy squawk_cli src starlette tests truststore typing_extensions typing_inspection
+    tzdata uvicorn
     aux con nul prn
     """.split()
 )

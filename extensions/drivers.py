@@ -112,7 +112,8 @@ class Server:
 class Backend:
     """A kind of database: SQLAlchemy's dialect name, what else people call it, its drivers.
 
-    ``now`` is how Alembic writes the default ``CURRENT_TIMESTAMP`` for it.
+    ``now`` is how Alembic writes the default ``CURRENT_TIMESTAMP`` for it, ``linters`` are the
+    requirements of what reads its SQL.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Backend:
     aliases: tuple[str, ...] = ()
     now: str = "CURRENT_TIMESTAMP"
     server: Server | None = None
+    linters: tuple[str, ...] = ()
 
     @cached_property
     def by_name(self) -> Mapping[str, Driver]:
@@ -194,6 +196,7 @@ POSTGRESQL = Backend(
     title="PostgreSQL",
     example="postgresql://user:password@localhost:5432/mydb",
     aliases=("postgres",),
+    linters=("squawk-cli>=2.70",),
     drivers=(
         Driver(
             "psycopg",
