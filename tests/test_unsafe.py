@@ -1,20 +1,19 @@
 """What `lint` says of revisions: every danger by its name, and nothing of what is safe."""
 
 import re
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from textwrap import indent
 
 import pytest
 from conftest import Render
 from matrix import FIRST, Setup
-from project import Project
+from project import CommandFailed, Project
 
 pytestmark = pytest.mark.slow
 
 # On which databases a revision breaks which rules, and what it does.
-UNSAFE = r'''
+UNSAFE = r"""
 all: ban-drop-table
     op.drop_table('invoices')
 all: ban-drop-column
@@ -66,7 +65,7 @@ all: changing-every-row
     op.execute(sa.delete(sa.table('invoices')))
 all: changing-every-row
     op.get_bind().execute(sa.text('DELETE FROM invoices'))
-all: ban-drop-column ban-drop-column
+all: ban-drop-column
     for name in ('a', 'b'):
         op.drop_column('customers', name + '_old')
 all: ban-drop-table
@@ -113,10 +112,27 @@ postgresql: mixing-data-and-schema
     op.execute('UPDATE customers SET age = 1 WHERE age IS NULL')
 all: unreadable
     op.get_bind().execute(sa.text('SELECT id FROM customers')).one()
-postgresql: unreadable
+postgresql: ban-concurrent-index-creation-in-transaction
+    op.create_table('visits', sa.Column('id', sa.Integer, primary_key=True))
+    op.create_index('i', 'customers', ['name'], postgresql_concurrently=True)
+all: constraint-missing-not-valid
+    op.execute("ALTER TABLE customers ADD CONSTRAINT named CHECK (name <> '')")
+all: adding-serial-primary-key-field
+    op.execute("ALTER TABLE customers ADD PRIMARY KEY (email)")
+all: ban-drop-default
+    op.execute("ALTER TABLE customers ALTER COLUMN name DROP DEFAULT")
+all: disallowed-unique-constraint
+    op.execute("ALTER TABLE customers ADD CONSTRAINT u UNIQUE (name)")
+postgresql mysql: adding-foreign-key-constraint
+    op.add_column('customers', sa.Column('payer_id', sa.Integer, sa.ForeignKey('customers.id')))
+all: constraint-missing-not-valid
+    op.add_column('customers', sa.Column('k', sa.Boolean(create_constraint=True, name='k')))
+all: adding-serial-primary-key-field
+    op.add_column('customers', sa.Column('key', sa.Integer, primary_key=True))
+postgresql: syntax-error
     op.execute('ALTER TABLE')
-'''
-SAFE = r'''
+"""
+SAFE = r"""
 all:
     pass
 all:
@@ -134,8 +150,8 @@ mysql sqlite:
 all:
     made = op.create_table('visits', sa.Column('id', sa.Integer, primary_key=True),
         sa.Column('at', sa.DateTime, nullable=False),
-        sa.Column('who', sa.ForeignKey('customers.id'), unique=True),
-        sa.CheckConstraint('id > 0'))
+        sa.Column('who', sa.Integer, sa.ForeignKey('customers.id'), unique=True),
+        sa.CheckConstraint('id > 0', name='id'))
     op.create_index('ix_visits_at', 'visits', ['at'])
     op.bulk_insert(made, [{'id': 1, 'at': None}])
     with op.batch_alter_table('visits') as batch:
@@ -204,13 +220,16 @@ all:
             customer.name = ''
         session.commit()
 postgresql:
-    op.execute("CREATE FUNCTION f() RETURNS trigger AS $$ BEGIN\n UPDATE customers SET n = 1; RETURN new; END $$ LANGUAGE plpgsql")
+    op.execute(
+        'CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS '
+        '$$ BEGIN UPDATE customers SET n = 1; DELETE FROM invoices; RETURN new; END $$'
+    )
 sqlite:
     op.execute('CREATE TRIGGER t AFTER INSERT ON customers BEGIN SELECT 1; DELETE FROM x; END')
-all:
+postgresql sqlite:
     if sa.inspect(op.get_bind()).has_table('old'):
         op.drop_table('old')
-'''
+"""
 REVISION = """
 import sqlalchemy as sa
 from alembic import op
@@ -225,58 +244,101 @@ def upgrade():
 """
 
 
-def seeds(text: str, backend: str) -> list[tuple[str, Counter[str]]]:
-    """What revisions do, and the rules that they break on this database, of those meant for it."""
-    backend = {"mariadb": "mysql"}.get(backend, backend)
-    result = []
+Finding = tuple[str, str]
+
+
+def seeds(text: str, setup: Setup) -> list[tuple[str, set[str]]]:
+    """What revisions for this database do, and the rules that they break."""
+    backend = {"mariadb": "mysql"}.get(setup.backend.name, setup.backend.name)
+    result: list[tuple[str, set[str]]] = []
     for heads, body in re.findall(r"((?:^\w.*\n)+)((?:^ .*\n)+)", text, re.MULTILINE):
-        rules = Counter[str]()
-        meant = False
-        for head in heads.splitlines():
-            databases, _, broken = head.partition(":")
-            if databases == "all" or backend in databases.split():
-                meant = True
-                rules.update(broken.split())
-        if meant:
-            result.append((body, rules))
+        rules = [
+            broken.split()
+            for databases, _, broken in (head.partition(":") for head in heads.splitlines())
+            if databases == "all" or backend in databases.split()
+        ]
+        if rules:
+            result.append((body, set(*rules)))
     return result
 
 
-def lint(project: Project, bodies: list[str], *options: str) -> list[list[str]]:
-    """Make a revision of each body, and say what is found in each: a rule, a line, a rule, ..."""
-    versions = project.path / "migrations" / "versions"
+def write(project: Project, bodies: Iterable[str]) -> None:
+    """Make a revision of each body, one after the other: seed0, seed1, ..."""
     before = "0001"
     for number, body in enumerate(bodies):
         revision = f"seed{number}"
         text = REVISION.format(revision=revision, before=before, body=indent(body, "    "))
-        (versions / f"{revision}.py").write_text(text, encoding="utf-8")
+        path = project.path / "migrations" / "versions" / f"{revision}.py"
+        path.write_text(text, encoding="utf-8")
         before = revision
-    output = project.run("python", "-m", f"{project.package}.migrations", "lint", *options, check=False)
-    project.log = output
-    found = re.findall(r"^migrations/versions/(\w+)\.py:(\d+): ([a-z-]+): ", output, re.MULTILINE)
-    return found
 
 
-@pytest.fixture
-def project(render: Render, environment: Callable[[Setup], Path], setup: Setup) -> Project:
-    """The example service; there is no database."""
-    project = render(**setup.answers())
-    project.use(environment(setup))
-    return project
+def lint(project: Project, *options: str) -> list[Finding]:
+    """The revisions and the rules of what is found; the exit code says whether anything is."""
+    command = ("python", "-m", f"{project.package}.migrations", *options)
+    try:
+        project.log = project.run(*command)
+    except CommandFailed as error:
+        project.log = str(error)
+        assert "FAILED: Found" in project.log, project.log
+    else:
+        assert "FAILED" not in project.log
+    return re.findall(r"^migrations/versions/(\w+)\.py:\d+: ([a-z-]+): ", project.log, re.MULTILINE)
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)
-def test_dangers_have_names(project: Project, setup: Setup) -> None:
-    chosen = seeds(UNSAFE, setup.backend.name)
+def test_dangers_have_names(
+    render: Render, environment: Callable[[Setup], Path], setup: Setup
+) -> None:
+    project = render(**setup.answers(include_example=True))
+    project.use(environment(setup))
+    chosen = seeds(UNSAFE, setup)
+    write(project, [body for body, _ in chosen])
 
-    found = lint(project, [body for body, _ in chosen])
+    found = lint(project, "lint")
 
     for number, (body, rules) in enumerate(chosen):
-        assert Counter(rule for name, _, rule in found if name == f"seed{number}") == rules, body
+        assert {rule for revision, rule in found if revision == f"seed{number}"} == rules, body
+    assert not {revision for revision, _ in found if not revision.startswith("seed")}
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)
-def test_what_is_safe_is_not_named(project: Project, setup: Setup) -> None:
-    chosen = seeds(SAFE, setup.backend.name)
+def test_what_is_safe_has_none(
+    render: Render, environment: Callable[[Setup], Path], setup: Setup
+) -> None:
+    project = render(**setup.answers(include_example=False))
+    project.use(environment(setup))
+    write(project, [body for body, _ in seeds(SAFE, setup)])
 
-    assert lint(project, [body for body, _ in chosen]) == [], project.log
+    assert not lint(project, "lint"), project.log
+
+
+def test_what_is_looked_at_and_allowed(
+    render: Render, environment: Callable[[Setup], Path]
+) -> None:
+    project = render(**FIRST[0].answers())
+    project.use(environment(FIRST[0]))
+    write(
+        project,
+        [
+            "    # allow: ban-drop-table, ban-drop-column (nobody reads them since 1.4)\n"
+            "    op.drop_table('invoices')\n",
+            "    op.drop_table('customers')  # allow: ban-drop-table\n    1 / 0",
+            "    op.rename_table('a', 'b')",
+        ],
+    )
+
+    assert lint(project, "lint") == [
+        ("seed0", "unused-allow"),
+        ("seed1", "unreadable"),
+        ("seed2", "renaming-table"),
+    ]
+    assert "seed0.py:11: unused-allow: nothing here needs `# allow: ban-drop-column`" in project.log
+    assert "seed1.py:12: unreadable: " in project.log
+    assert "ZeroDivisionError" in project.log
+    assert lint(project, "lint", "-r", "seed2:") == [("seed2", "renaming-table")]
+    postgresql = ("-x", "url=postgresql://localhost/other")
+    output = project.run(
+        "python", "-m", f"{project.package}.migrations", *postgresql, "lint", check=False
+    )
+    assert "FAILED: Install squawk" in output

@@ -1,7 +1,7 @@
 """Running a revision without a database, to see what it does."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import StringIO
@@ -32,12 +32,10 @@ class Step(NamedTuple):
 
 
 class NoRows:
-    """A driver's connection and cursor in one: takes every statement, finds nothing."""
+    """A driver, its connection and its cursor in one: takes every statement, finds nothing."""
 
+    Error = Exception
     rowcount = lastrowid = 0
-
-    def cursor(self) -> "NoRows":
-        return self
 
     def fetchone(self) -> None:
         return None
@@ -45,8 +43,11 @@ class NoRows:
     def fetchall(self) -> list[Any]:
         return []
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *args, **kwargs: None
+    def __getattr__(self, name: str) -> "NoRows":
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> "NoRows":
+        return self
 
 
 class Recorder(Operations):
@@ -62,6 +63,7 @@ class Recorder(Operations):
         self.sql = context.impl.output_buffer = StringIO()
         self.error: tuple[int, str] | None = None
         dialect = context.dialect
+        dialect.dbapi = NoRows()  # type: ignore[assignment]
         engine = Engine(NullPool(NoRows), dialect, URL.create(dialect.name))  # type: ignore[arg-type]
         event.listen(engine, "before_cursor_execute", self.execute_on_bind)
         self.bind = engine.connect()
@@ -70,7 +72,8 @@ class Recorder(Operations):
             script.module.upgrade()
         except Exception as error:
             lines = [line for at, line in walk_tb(error.__traceback__) if self.is_revision(at)]
-            self.error = lines[-1] if lines else 1, f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.error = lines[-1] if lines else 1, reason
 
     def is_revision(self, frame: Any) -> bool:
         """Whether a frame runs a line of the revision's own file."""
@@ -91,7 +94,7 @@ class Recorder(Operations):
 
     def execute_on_bind(self, bind: Connection, cursor: Any, statement: str, *rest: Any) -> None:
         """Note a statement, and say how many columns the rows would have that are not there."""
-        columns = len(getattr(rest[1].compiled, "_result_columns", ())) or 1
+        columns = len(getattr(rest[1].compiled, "_result_columns", None) or "?")
         cursor.description = [("?", *(None,) * 6)] * columns
         self.record(ExecuteSQLOp(statement), statement)
 
