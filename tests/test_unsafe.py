@@ -129,6 +129,17 @@ all: constraint-missing-not-valid
     op.add_column('customers', sa.Column('k', sa.Boolean(create_constraint=True, name='k')))
 all: adding-serial-primary-key-field
     op.add_column('customers', sa.Column('key', sa.Integer, primary_key=True))
+postgresql: ban-drop-database ban-drop-function ban-drop-schema ban-set-schema
+    op.execute('DROP DATABASE other')
+    op.execute('DROP FUNCTION f()')
+    op.execute('DROP SCHEMA s')
+    op.execute('ALTER TABLE customers SET SCHEMA s')
+postgresql: renaming-object require-concurrent-reindex require-concurrent-partition-detach
+    op.execute("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'")
+    op.execute('REINDEX TABLE customers')
+    op.execute('ALTER TABLE customers DETACH PARTITION old')
+postgresql: ban-alter-domain-with-add-constraint
+    op.execute('ALTER DOMAIN positive ADD CONSTRAINT k CHECK (value > 0)')
 postgresql: syntax-error
     op.execute('ALTER TABLE')
 """
