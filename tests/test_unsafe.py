@@ -140,12 +140,41 @@ postgresql: renaming-object require-concurrent-reindex require-concurrent-partit
     op.execute('ALTER TABLE customers DETACH PARTITION old')
 postgresql: ban-alter-domain-with-add-constraint
     op.execute('ALTER DOMAIN positive ADD CONSTRAINT k CHECK (value > 0)')
+postgresql mysql: adding-foreign-key-constraint
+    table.add_column(sa.Column('payer_id', sa.Integer))
+    table.create_foreign_key('fk', 'customers', ['payer_id'], ['id'])
+postgresql: disallowed-unique-constraint
+    table.add_column(sa.Column('nick', sa.String(9)))
+    table.create_unique_constraint('uq_nick', ['nick'])
+postgresql: ban-concurrent-index-creation-in-transaction
+    op.add_column('customers', sa.Column('age', sa.Integer))
+    with op.get_context().autocommit_block():
+        op.execute('CREATE INDEX CONCURRENTLY i ON customers (name)')
 postgresql: syntax-error
     op.execute('ALTER TABLE')
 """
 SAFE = r"""
 all:
     pass
+all:
+    op.execute("ALTER TABLE customers ADD COLUMN said VARCHAR(99) DEFAULT 'please rename it; ok'")
+all:
+    op.create_table('visits', sa.Column('id', sa.Integer, primary_key=True))
+    op.execute("INSERT INTO visits (id) VALUES (1)")
+    op.execute("UPDATE visits SET id = 2 WHERE id = 1")
+all:
+    table.alter_column('name', type_=sa.Text, existing_type=sa.Text, existing_nullable=True)
+mysql sqlite:
+    table.alter_column('name', nullable=False, existing_nullable=False, existing_type=sa.Text)
+sqlite:
+    table.add_column(sa.Column('payer_id', sa.Integer, sa.ForeignKey('customers.id')))
+postgresql:
+    op.execute("ALTER TABLE customers ADD CONSTRAINT named CHECK (id > 0) NOT VALID")
+postgresql:
+    op.execute("ALTER TABLE customers ADD CONSTRAINT uq UNIQUE USING INDEX ix")
+all:
+    files = sa.table('files', sa.column('id'), sa.column('content', sa.LargeBinary))
+    op.get_bind().execute(files.insert(), [{'id': 1, 'content': b'1'}, {'id': 2, 'content': b'2'}])
 all:
     table.add_column(sa.Column('phone', sa.String(30)))
 all:
