@@ -32,9 +32,8 @@ class Step(NamedTuple):
 
 
 class NoRows:
-    """A driver, its connection and its cursor in one: takes every statement, finds nothing."""
+    """A driver's connection and cursor in one: takes every statement, finds nothing."""
 
-    Error = Exception
     rowcount = lastrowid = 0
 
     def fetchone(self) -> None:
@@ -63,7 +62,6 @@ class Recorder(Operations):
         self.sql = context.impl.output_buffer = StringIO()
         self.error: tuple[int, str] | None = None
         dialect = context.dialect
-        dialect.dbapi = NoRows()  # type: ignore[assignment]
         engine = Engine(NullPool(NoRows), dialect, URL.create(dialect.name))  # type: ignore[arg-type]
         event.listen(engine, "before_cursor_execute", self.execute_on_bind)
         self.bind = engine.connect()
