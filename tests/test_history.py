@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Render
@@ -47,6 +47,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from my_service.migrations import history
 
+sys.dont_write_bytecode = True
 folder = Path("migrations/versions")
 start = {path.name: path.read_bytes() for path in folder.glob("*.*")}
 environment = dict(os.environ)
@@ -83,15 +84,15 @@ print(json.dumps(results))
 """
 
 
-def revision(id: str, down: str) -> tuple[str, str]:
+def revision(name: str, down: str) -> tuple[str, str]:
     """The file name and the text of a revision, as Alembic writes them."""
-    return f"2026_{id}.py", REVISION.format(id=id, down=down)
+    return f"2026_{name}.py", REVISION.format(id=name, down=down)
 
 
 def line(text: str) -> str:
     """What the ledger says of a revision with this text."""
-    [id] = re.findall(r'(?m)^revision.*"(.+)"', text)
-    return f"{id} {sha256(text.encode()).hexdigest()}\n"
+    [name] = re.findall(r'(?m)^revision.*"(.+)"', text)
+    return f"{name} {sha256(text.encode()).hexdigest()}\n"
 
 
 @pytest.mark.parametrize("include_example", [True, False])
@@ -111,7 +112,7 @@ def service(render: Render, environment: Callable[[Setup], Path]) -> Project:
     """A service in a git repository, on the branch main; no command can reach a database."""
     project = render(**SQLITE.answers(project_name="My Service", include_example=False))
     project.use(environment(SQLITE))
-    project.environment |= {"DATABASE_URL": NO_DATABASE, "PYTHONDONTWRITEBYTECODE": "1"}
+    project.environment["DATABASE_URL"] = NO_DATABASE
     project.git("init", "--quiet", "--initial-branch=main")
     commit(project)
     return project
@@ -120,9 +121,168 @@ def service(render: Render, environment: Callable[[Setup], Path]) -> Project:
 def commit(project: Project, **revisions: str) -> None:
     """Commit everything, after adding revisions: ids, and what they follow."""
     ledger = project.path / LEDGER
-    for id, down in revisions.items():
-        name, text = revision(id, down)
-        (project.path / VERSIONS / name).write_text(text, encoding="utf-8")
+    for name, down in revisions.items():
+        file, text = revision(name, down)
+        (project.path / VERSIONS / file).write_text(text, encoding="utf-8")
         ledger.write_text(project.text(LEDGER) + line(text), encoding="utf-8")
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message=Commit")
+
+
+@dataclass
+class Case:
+    """Files to write or delete beside the ledger, and what a command then has to say."""
+
+    files: Mapping[str, str | None]
+    says: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What commands said, and what files there are then."""
+
+    said: list[str]
+    files: dict[str, str]
+    same: bool
+
+
+def attempt(project: Project, cases: dict[str, Case], *commands: str) -> dict[str, Outcome]:
+    """Run commands on changed files, one case after the other, each from the start; check what the
+    first of them says."""
+    given = {name: vars(case) | {"commands": commands} for name, case in cases.items()}
+    (project.path / "cases.json").write_text(json.dumps(given), encoding="utf-8")
+    output = project.run("python", "-c", TRY)
+    outcomes = {name: Outcome(**it) for name, it in json.loads(output.splitlines()[-1]).items()}
+    for name, case in cases.items():
+        assert re.match(case.says, outcomes[name].said[0]), (name, outcomes[name].said)
+    return outcomes
+
+
+RUN = "refused: Run `python -m my_service.migrations mend`"
+KEEP = "refused: Restore what is released and write a new revision instead"
+HAND = "refused: Restore or mend a revision's file by hand"
+CONFLICT = "<<<<<<< HEAD\n"
+
+
+@pytest.mark.slow
+def test_what_the_check_refuses(service: Project) -> None:
+    """Of the revisions 0001, a and b, the main branch has the first two."""
+    commit(service, a="0001")
+    service.git("switch", "--quiet", "--create", "feature")
+    commit(service, b="a")
+    (a, a_text), (b, b_text), (c, c_text) = map(revision, "abc", ("0001", "a", "a"))
+    ledger = service.text(LEDGER)
+    first = ledger.removesuffix(line(a_text) + line(b_text))
+    edited_a, edited_b = f"{a_text}# edited\n", f"{b_text}# edited\n"
+
+    def recorded(*texts: str) -> dict[str, str]:
+        return {"history.txt": first + "".join(map(line, texts))}
+
+    unknown = "3 revisions, head b, not compared with what is released"
+    windows = {
+        b: b_text.replace("\n", "\r\n"),
+        "history.txt": ledger.replace("\n", "\r\n"),
+    }
+    cases = {
+        "healthy": Case({}, r"3 revisions, head b, 2 released \(main\)\n"),
+        "line ends of Windows": Case(windows, "3 revisions, head b"),
+        "fork": Case({c: c_text}, f"{RUN} to put one of the heads b and c after the other"),
+        "recorded fork": Case({c: c_text} | recorded(a_text, b_text, c_text), f"{RUN} .*b and c"),
+        "edited": Case({b: edited_b}, f"{RUN}, as .*: b was edited"),
+        "gone": Case({b: None}, f"{RUN}, as .*: b is gone"),
+        "not recorded": Case(recorded(a_text), f"{RUN}, as .*: b is new"),
+        "no ledger": Case({"history.txt": None}, f"{RUN}, as .*: 0001 is new, a is new, b is new"),
+        "out of order": Case(recorded(b_text, a_text), f"{RUN}, as .*order"),
+        "twice": Case(recorded(a_text, b_text, a_text), f"{RUN}, as .*not one line"),
+        "conflict": Case({"history.txt": ledger + CONFLICT}, f"{RUN}, as .*not one line"),
+        "released, edited": Case({a: edited_a}, f"{KEEP}: a was edited, compared with main"),
+        "released, edited and recorded so": Case(
+            {a: edited_a} | recorded(edited_a, b_text), f"{KEEP}: a was edited"
+        ),
+        "released, gone": Case({a: None, b: None, **recorded()}, f"{KEEP}: a is gone"),
+        "released, gone from below": Case({a: None}, f"{HAND}: Revision a .* is not present"),
+        "one id in two files": Case({c: b_text}, f"{HAND}: Revision b is present more than once"),
+        "conflict in a revision": Case({b: CONFLICT + b_text}, f"{HAND}: .*{b}"),
+        "other base": Case({}, "3 revisions, head b, 3 released", {"MIGRATION_BASE": "feature"}),
+        "no base": Case({}, rf"{unknown} \(git merge-base: fatal", {"MIGRATION_BASE": "0" * 40}),
+        "not ours": Case({}, f"{unknown} .*dubious", {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}),
+        "no repository": Case({}, f"{unknown} .*not a git repository", {"GIT_DIR": "/none"}),
+        "no git": Case({}, rf"{unknown} \(.*No such file.*git", {"PATH": ""}),
+    }
+    for name, outcome in attempt(service, cases, "verify").items():
+        assert outcome.same, name
+
+    shallow = replace(service, path=service.path.parent / "shallow")
+    service.git("clone", "--quiet", "--depth=1", service.path.as_uri(), str(shallow.path))
+    shallow.git("fetch", "--quiet", "--depth=1", "origin", "main:main")
+    case = Case({}, f"{unknown} .*shallow", {"MIGRATION_BASE": "main"})
+    attempt(shallow, {"shallow": case}, "verify")
+    (service.path / VERSIONS / c).write_text(c_text, encoding="utf-8")
+    with pytest.raises(CommandFailed, match="heads"):
+        service.run(*HISTORY, "verify")
+
+
+@pytest.mark.slow
+def test_what_is_mended(service: Project) -> None:
+    """The revisions are as above; mended twice, the check passes and all but the second changes."""
+    commit(service, a="0001")
+    service.git("switch", "--quiet", "--create", "feature")
+    commit(service, b="a")
+    (a, a_text), (b, b_text), (c, c_text) = map(revision, "abc", ("0001", "a", "a"))
+    d, d_text = revision("d", "c")
+    merge = revision("m", "c")[1].replace('"c"', '("c", "d")')
+    old = c_text.replace(': str | None = "a"', " = 'a'").replace("Revises: a", "No docstring")
+    ledger = service.text(LEDGER)
+
+    cases = {
+        "healthy": Case({}, "3 revisions, head b\n"),
+        "edited": Case({b: f"{b_text}# edited\n"}, "b was edited\n3 revisions, head b\n"),
+        "edited, no git": Case({b: f"{b_text}# edited\n"}, "b was edited\n", {"PATH": ""}),
+        "gone": Case({b: None}, "b is gone\n2 revisions, head a\n"),
+        "new": Case({d: d_text.replace('"c"', '"b"')}, "d is new\n4 revisions, head d\n"),
+        "no ledger": Case({"history.txt": None}, "0001 is new\na is new\nb is new\n"),
+        "conflict": Case({"history.txt": f"{CONFLICT}{ledger}"}, "3 revisions, head b\n"),
+        "fork": Case({c: c_text}, "c follows b now, no longer a"),
+        "fork, older": Case({"1999.py": c_text}, "c follows b now, no longer a"),
+        "two new ones": Case(
+            {c: c_text.replace('"a"', '"b"'), d: d_text.replace('"c"', '"b"')},
+            "d follows c now, no longer b",
+        ),
+        "fork of two": Case({c: c_text, d: d_text}, "c follows b now, no longer a"),
+        "fork from below": Case(
+            {c: c_text.replace('= "a"', "= None")},
+            r"c follows b .*base.*\n.*downgrade b .*stamp base",
+        ),
+        "fork of a fork": Case(
+            {c: c_text, d: d_text, "2027.py": d_text.replace('"d"', '"e"')},
+            r"(?s)c follows b now, no longer a.*e follows d now, no longer c",
+        ),
+        "fork, written otherwise": Case({c: old}, "c follows b now, no longer a"),
+        "merge": Case(
+            {c: c_text, "m.py": merge.replace('"d"', '"b"')},
+            "c is new\nm is new\n5 revisions, head m",
+        ),
+    }
+    for name, outcome in attempt(service, cases, "mend", "verify", "mend").items():
+        count = len(outcome.files) - 1
+        assert re.match(f"{count} revisions, head ., (2 released|not compared)", outcome.said[1]), (
+            name
+        )
+        assert re.fullmatch(r"\d revisions, head .\n", outcome.said[2]), name
+        if "fork" in name:
+            [moved] = [text for text in outcome.files.values() if 'revision: str = "c"' in text]
+            assert re.search(r"""(?m)^down_revision.* = "b"$""", moved), name
+            assert "Revises: a" not in moved, name
+        else:
+            assert outcome.files.items() >= {a: a_text}.items()
+
+    join = "refused: Join b and . with `alembic merge heads`"
+    refused = {
+        "released, edited": Case({a: f"{a_text}# edited\n"}, f"{KEEP}: a was edited"),
+        "released, no git": Case({a: f"{a_text}# edited\n"}, f"{KEEP}: a was edited", {"PATH": ""}),
+        "released, gone": Case({a: None, b: None}, f"{KEEP}: a is gone"),
+        "a merge": Case({c: c_text, d: d_text.replace('"c"', '"a"'), "m.py": merge}, join),
+    }
+    for name, outcome in attempt(service, refused, "mend").items():
+        assert outcome.same, name
