@@ -8,7 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from conftest import Render
+from conftest import Render, Scratch
+from drivers import text_of
 from matrix import FIRST, SETUPS, Setup
 from project import CommandFailed, Project
 
@@ -176,6 +177,9 @@ def test_what_the_check_refuses(service: Project) -> None:
     first = ledger.removesuffix(line(a_text) + line(b_text))
     edited_a, edited_b = f"{a_text}# edited\n", f"{b_text}# edited\n"
 
+    side, onto_b = revision("c", "0001")[1], revision("c", "b")[1]
+    merge = revision("m", "b")[1].replace('"b"', '("b", "c")')
+
     def recorded(*texts: str) -> dict[str, str]:
         return {"history.txt": first + "".join(map(line, texts))}
 
@@ -194,6 +198,12 @@ def test_what_the_check_refuses(service: Project) -> None:
         "not recorded": Case(recorded(a_text), f"{RUN}, as .*: b is new"),
         "no ledger": Case({"history.txt": None}, f"{RUN}, as .*: 0001 is new, a is new, b is new"),
         "out of order": Case(recorded(b_text, a_text), f"{RUN}, as .*order"),
+        "new ones out of order": Case(
+            {c: onto_b, **recorded(a_text, onto_b, b_text)}, f"{RUN}, as .*order"
+        ),
+        "released ones not first": Case(
+            {c: side, "m.py": merge, **recorded(side, a_text, b_text, merge)}, f"{RUN}, as .*order"
+        ),
         "twice": Case(recorded(a_text, b_text, a_text), f"{RUN}, as .*not one line"),
         "conflict": Case({"history.txt": ledger + CONFLICT}, f"{RUN}, as .*not one line"),
         "released, edited": Case({a: edited_a}, f"{KEEP}: a was edited, compared with main"),
@@ -229,8 +239,12 @@ def test_what_is_mended(service: Project) -> None:
     commit(service, a="0001")
     service.git("switch", "--quiet", "--create", "feature")
     commit(service, b="a")
+    service.git("switch", "--quiet", "--create", "forked")
+    commit(service, c="a")
+    service.git("switch", "--quiet", "feature")
     (a, a_text), (b, b_text), (c, c_text) = map(revision, "abc", ("0001", "a", "a"))
     d, d_text = revision("d", "c")
+    onto_b = revision("c", "b")[1]
     merge = revision("m", "c")[1].replace('"c"', '("c", "d")')
     old = c_text.replace(': str | None = "a"', " = 'a'").replace("Revises: a", "No docstring")
     ledger = service.text(LEDGER)
@@ -246,8 +260,12 @@ def test_what_is_mended(service: Project) -> None:
         "fork": Case({c: c_text}, "c follows b now, no longer a"),
         "fork, older": Case({"1999.py": c_text}, "c follows b now, no longer a"),
         "two new ones": Case(
-            {c: c_text.replace('"a"', '"b"'), d: d_text.replace('"c"', '"b"')},
-            "d follows c now, no longer b",
+            {"2027.py": onto_b, "2026_z.py": onto_b.replace('"c"', '"z"')},
+            "c follows z now, no longer b",
+        ),
+        "merge from below": Case(
+            {c: c_text.replace('= "a"', '= "0001"'), "m.py": merge.replace('"d"', '"b"')},
+            "c is new\nm is new\n5 revisions, head m",
         ),
         "fork of two": Case({c: c_text, d: d_text}, "c follows b now, no longer a"),
         "fork from below": Case(
@@ -282,7 +300,75 @@ def test_what_is_mended(service: Project) -> None:
         "released, edited": Case({a: f"{a_text}# edited\n"}, f"{KEEP}: a was edited"),
         "released, no git": Case({a: f"{a_text}# edited\n"}, f"{KEEP}: a was edited", {"PATH": ""}),
         "released, gone": Case({a: None, b: None}, f"{KEEP}: a is gone"),
+        "both released": Case({c: c_text}, join, {"MIGRATION_BASE": "forked"}),
         "a merge": Case({c: c_text, d: d_text.replace('"c"', '"a"'), "m.py": merge}, join),
     }
     for name, outcome in attempt(service, refused, "mend").items():
         assert outcome.same, name
+
+
+@pytest.mark.slow
+def test_alembic_keeps_the_ledger(service: Project) -> None:
+    """Whatever it writes, and wherever it is called."""
+    service.environment["PYTHONPATH"] = str(service.path / "src")
+    commit(service, b="0001", c="0001")
+
+    service.run("alembic", "merge", "-m", "join", "heads")
+    service.run(
+        "sh", "-c", 'cd / && alembic -c "$0/alembic.ini" revision --rev-id d', str(service.path)
+    )
+
+    assert re.match(r"5 revisions, head d, 3 released \(main\)", service.run(*HISTORY, "verify"))
+
+
+@pytest.fixture
+def conflict(service: Project, scratch: Scratch) -> Project:
+    """A branch with two revisions that its database has run; meanwhile upstream got another one."""
+    service.environment["DATABASE_URL"] = text_of(scratch(SQLITE))
+    upstream = service.path.parent / "upstream.git"
+    service.git("clone", "--quiet", "--bare", str(service.path), str(upstream))
+    service.git("remote", "add", "origin", str(upstream))
+    service.git("switch", "--quiet", "--create", "feature")
+    commit(service, ours="0001")
+    commit(service, more="ours")
+    service.run("alembic", "upgrade", "head")
+    service.git("switch", "--quiet", "main")
+    commit(service, theirs="0001")
+    service.git("push", "--quiet", "origin", "main")
+    service.git("switch", "--quiet", "feature")
+    return service
+
+
+@pytest.mark.slow
+def test_mending_in_a_merge(conflict: Project) -> None:
+    assert f"CONFLICT (content): Merge conflict in {LEDGER}" in conflict.git(
+        "merge", "origin/main", check=False
+    )
+    advice = conflict.run(*HISTORY, "mend")
+    assert not [*conflict.path.glob(f"{VERSIONS}/__pycache__/2026_ours.*")], "it may be stale"
+    commit(conflict)
+
+    verdict = conflict.run(*HISTORY, "verify")
+    assert verdict == "4 revisions, head more, 2 released (origin/main)\n"
+    [recipe] = re.findall("alembic downgrade theirs && .*", advice)
+    assert "Running upgrade theirs -> ours" in conflict.run("sh", "-c", recipe)
+    steps = re.findall(
+        "Running upgrade (.*?),", conflict.run("alembic", "upgrade", "head", "--sql")
+    )
+    assert steps == [" -> 0001", "0001 -> theirs", "theirs -> ours", "ours -> more"]
+
+
+@pytest.mark.slow
+def test_mending_in_a_rebase(conflict: Project) -> None:
+    """It stops at each commit with a revision."""
+    conflict.environment["GIT_EDITOR"] = "true"
+    said = conflict.git("rebase", "origin/main", check=False)
+    for _ in range(2):
+        assert f"CONFLICT (content): Merge conflict in {LEDGER}" in said
+        conflict.run(*HISTORY, "mend")
+        conflict.git("add", "--all")
+        said = conflict.git("rebase", "--continue", check=False)
+
+    assert conflict.git("status", "--porcelain") == ""
+    verdict = conflict.run(*HISTORY, "verify")
+    assert verdict == "4 revisions, head more, 2 released (origin/main)\n"
