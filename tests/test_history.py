@@ -217,7 +217,14 @@ def test_what_the_check_refuses(service: Project) -> None:
         "other base": Case({}, "3 revisions, head b, 3 released", {"MIGRATION_BASE": "feature"}),
         "no base": Case({}, rf"{unknown} \(git merge-base: fatal", {"MIGRATION_BASE": "0" * 40}),
         "not ours": Case({}, f"{unknown} .*dubious", {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}),
-        "no repository": Case({}, f"{unknown} .*not a git repository", {"GIT_DIR": "/none"}),
+        "no repository": Case(
+            {},
+            f"{unknown} .*not a git repository",
+            {"GIT_CEILING_DIRECTORIES": str(service.path / "migrations")},
+        ),
+        "in a hook of git": Case(
+            {}, "3 revisions, head b, 2 released", {"GIT_DIR": str(service.path / ".git")}
+        ),
         "no git": Case({}, rf"{unknown} \(.*No such file.*git", {"PATH": ""}),
     }
     for name, outcome in attempt(service, cases, "verify").items():
@@ -264,7 +271,7 @@ def test_what_is_mended(service: Project) -> None:
             "c follows z now, no longer b",
         ),
         "merge from below": Case(
-            {c: c_text.replace('= "a"', '= "0001"'), "m.py": merge.replace('"d"', '"b"')},
+            {c: c_text.replace('= "a"', '= "0001"'), "m.py": merge.replace('"c", "d"', '"b", "c"')},
             "c is new\nm is new\n5 revisions, head m",
         ),
         "fork of two": Case({c: c_text, d: d_text}, "c follows b now, no longer a"),

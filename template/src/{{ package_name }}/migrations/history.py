@@ -90,7 +90,12 @@ class History:
             OSError: there is no git, or it fails.
         """
         command = ("git", "-C", str(self.ledger.parent), *arguments)
-        result = subprocess.run(command, capture_output=True, encoding="utf-8")  # noqa: S603
+        # Git's hooks are told where the repository is, which would make this folder its top.
+        told = ("GIT_DIR", "GIT_WORK_TREE")
+        variables = {name: value for name, value in os.environ.items() if name not in told}
+        result = subprocess.run(  # noqa: S603
+            command, env=variables, capture_output=True, encoding="utf-8"
+        )
         if result.returncode:
             reason = result.stderr.partition("\n")[0] or "no commit in common; a shallow clone?"
             raise OSError(f"git {arguments[0]}: {reason}")
