@@ -316,14 +316,14 @@ def test_what_is_mended(service: Project) -> None:
 
 @pytest.mark.slow
 def test_alembic_keeps_the_ledger(service: Project) -> None:
-    """Whatever it writes, and wherever it is called."""
+    """Whatever it writes, wherever it is called, and through a link."""
     service.environment["PYTHONPATH"] = str(service.path / "src")
     commit(service, b="0001", c="0001")
+    link = service.path.parent / "link"
+    link.symlink_to(service.path)
 
     service.run("alembic", "merge", "-m", "join", "heads")
-    service.run(
-        "sh", "-c", 'cd / && alembic -c "$0/alembic.ini" revision --rev-id d', str(service.path)
-    )
+    service.run("sh", "-c", f"cd / && alembic -c {link}/alembic.ini revision --rev-id d")
 
     assert re.match(r"5 revisions, head d, 3 released \(main\)", service.run(*HISTORY, "verify"))
 

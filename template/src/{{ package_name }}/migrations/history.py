@@ -159,7 +159,8 @@ def keep(released: Released, actual: Ledger) -> None:
 def record(config: Config, path: str) -> None:
     """Add a new revision to the ledger; Alembic calls this for each that it writes."""
     history = History(config)
-    new = {id: text for id, text in history.texts.items() if history.paths[id] == Path(path)}
+    file = Path(path).resolve()  # as Alembic has those that it reads
+    new = {id: text for id, text in history.texts.items() if history.paths[id] == file}
     write(history, entries(history.ledger_text) | digests(new))
 
 
