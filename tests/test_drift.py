@@ -101,5 +101,5 @@ def test_every_seed_is_named(service: Project, setup: Setup, database: URL) -> N
 
     found = re.findall(r"^(?:only in the (?:database|migrations)|different): (.*?):?$", after, re.M)
     missed = [words for words, _ in changed if words not in found]
-    assert missed == []
+    assert not missed, f"{missed}\n{after}"
     print(len(changed), "seeds", sorted(set(found) - {w for w, _ in changed}))

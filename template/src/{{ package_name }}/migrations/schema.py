@@ -86,7 +86,7 @@ thing (aspect, class, id, part, definition) AS (
     WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype <> 'f')
     UNION ALL
     SELECT '', 'pg_trigger'::regclass, t.oid, 0, concat_ws(' ', pg_get_triggerdef(t.oid),
-        CASE tgenabled WHEN 'D' THEN 'DISABLED' WHEN 'O' THEN NULL ELSE 'ENABLED ' || tgenabled::text END)
+        CASE WHEN tgenabled <> 'O' THEN 'ENABLED ' || tgenabled::text END)
     FROM pg_trigger t JOIN relation r ON r.oid = tgrelid
     WHERE NOT tgisinternal OR tgenabled <> 'O'
     UNION ALL
@@ -118,6 +118,7 @@ thing (aspect, class, id, part, definition) AS (
             FROM pg_aggregate WHERE aggfnoid = p.oid)
         ELSE pg_get_functiondef(p.oid) END
     FROM pg_proc p WHERE pronamespace IN (TABLE scheme)
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND deptype = 'i')
     UNION ALL
     SELECT '', 'pg_extension'::regclass, oid, 0, 'SCHEMA ' || extnamespace::regnamespace
     FROM pg_extension
@@ -286,13 +287,15 @@ def parse(sql: str) -> Tokens:
 
 def written(tokens: Tokens) -> str:
     """Write tokens as SQL again, always in the same way."""
-    words = (f"({written(token)})" if isinstance(token, list) else token for token in tokens)
-    return " ".join(words)
+    return ", ".join(
+        " ".join(f"({written(it)})" if isinstance(it, list) else it for it in part)
+        for part in split(tokens)
+    )
 
 
 def split(tokens: Tokens) -> list[Tokens]:
     """Split at the commas."""
-    return [list(part) for comma, part in groupby(tokens, ",".__eq__) if comma is not True]
+    return [list(part) for comma, part in groupby(tokens, lambda it: it == ",") if not comma]
 
 
 def clauses(tokens: Tokens) -> list[Tokens]:
