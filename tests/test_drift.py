@@ -66,7 +66,9 @@ def change(database: URL, statements: list[str]) -> None:
                 if rewritten := re.fullmatch(r"rewrite (\w+): (.*) ->(.*)", statement):
                     table, old, new = rewritten.groups()
                     file.execute("PRAGMA writable_schema = ON")
-                    [(before,)] = file.execute("SELECT sql FROM sqlite_master WHERE name = ?", [table])
+                    [(before,)] = file.execute(
+                        "SELECT sql FROM sqlite_master WHERE name = ?", [table]
+                    )
                     assert old in before or new.strip() in before, statement
                     after = before.replace(old, new.strip())
                     file.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", [after, table])

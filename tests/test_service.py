@@ -123,6 +123,7 @@ def test_up_down_up_again_and_on(service: Project) -> None:
     assert calls == ["add_column", "drop_column"]
     service.run("alembic", "upgrade", "head")
     service.run("alembic", "check")
+    service.run("python", "-m", f"{service.package}.migrations", "drift")
 
 
 @every_setup
