@@ -1,5 +1,6 @@
 """The command that compares a database with its migrations."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Callable
@@ -10,12 +11,12 @@ import pymysql
 import pytest
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import FIRST, Setup
+from matrix import FIRST, ROOT, SERVED, SETUPS, Setup
 from project import Project
-from seeds import CHANGED, MADE
+from servers import Server
 from sqlalchemy import URL
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("setup", FIRST, ids=str)]
+pytestmark = pytest.mark.slow
 
 REVISION = '''"""Everything that can drift."""
 
@@ -26,10 +27,26 @@ down_revision = "0001"
 branch_labels = depends_on = None
 
 
-def upgrade() -> None:
+def upgrade():
     for statement in {statements!r}:
-        op.execute(statement.replace(":", "\\\\:"))
+        op.execute(statement)
 '''
+
+# Prints what the command raises for each of several databases.
+RUN = """
+import json, os, sys
+from alembic.config import Config
+from alembic.util import CommandError
+from my_service.migrations.drift import drift
+said = {}
+for name, url in json.load(open("urls.json", encoding="utf-8")).items():
+    os.environ["DATABASE_URL"] = url
+    try:
+        drift(Config("alembic.ini"))
+    except CommandError as error:
+        said[name] = str(error)
+print(json.dumps(said))
+"""
 
 
 @pytest.fixture
@@ -53,30 +70,15 @@ def drift(service: Project) -> str:
     return service.run("python", "-m", f"{service.package}.migrations", "drift", check=False)
 
 
-def seeds(text: str) -> list[str]:
-    """The statements, one a line."""
-    return text.strip().splitlines()
-
-
 def change(database: URL, statements: list[str]) -> None:
     """Run statements in a database, behind the migrations' back."""
-    if database.get_backend_name() == "sqlite":
+    backend = database.get_backend_name()
+    if backend == "sqlite":
         with sqlite3.connect(str(database.database)) as file:
             for statement in statements:
-                if rewritten := re.fullmatch(r"rewrite (\w+): (.*) ->(.*)", statement):
-                    table, old, new = rewritten.groups()
-                    file.execute("PRAGMA writable_schema = ON")
-                    [(before,)] = file.execute(
-                        "SELECT sql FROM sqlite_master WHERE name = ?", [table]
-                    )
-                    assert old in before or new.strip() in before, statement
-                    after = before.replace(old, new.strip())
-                    file.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", [after, table])
-                    file.commit()
-                    file.execute("PRAGMA writable_schema = RESET")
-                else:
-                    file.executescript(statement)
-    elif database.get_backend_name() == "postgresql":
+                file.executescript(f"PRAGMA writable_schema = ON; {statement};")
+                file.execute("PRAGMA writable_schema = RESET")
+    elif backend == "postgresql":
         arguments = database.translate_connect_args(username="user", database="dbname")
         with psycopg.connect(autocommit=True, **arguments) as server:
             for statement in statements:
@@ -85,23 +87,78 @@ def change(database: URL, statements: list[str]) -> None:
         arguments = database.translate_connect_args(username="user")
         with pymysql.connect(autocommit=True, **arguments) as client, client.cursor() as cursor:
             for statement in statements:
-                for part in statement.split("; "):
+                for part in statement.split(";\n"):
                     cursor.execute(part)
 
 
+@pytest.mark.parametrize("setup", FIRST, ids=str)
 def test_every_seed_is_named(service: Project, setup: Setup, database: URL) -> None:
+    """The seeds' files make things, then change each in the way that the comment names."""
     backend = "mariadb" if setup.backend.name == "mysql" else setup.backend.name
-    made, changed = seeds(MADE[backend]), [it.split(" => ") for it in seeds(CHANGED[backend])]
+    text = (ROOT / "tests" / "seeds" / f"{backend}.sql").read_text(encoding="utf-8")
+    blocks = [block.strip().removesuffix(";") for block in text.split("\n\n")]
+    made = [" ".join(block.split()) for block in blocks if not block.startswith("--")]
+    seeds = dict(
+        block.removeprefix("-- ").split("\n", 1) for block in blocks if block.startswith("--")
+    )
+    assert len(seeds) > 40
     path = service.path / "migrations" / "versions" / "0002_everything.py"
     path.write_text(REVISION.format(statements=made), encoding="utf-8")
     service.run("alembic", "upgrade", "head")
-    before = drift(service)
-    assert "The database is what the migrations make it, at revision 0002." in before
+    assert drift(service) == "The database is what the migrations make it, at revision 0002.\n"
 
-    change(database, [statement for _, statement in changed])
-    after = drift(service)
+    change(database, list(seeds.values()))
+    said = drift(service)
 
-    found = re.findall(r"^(?:only in the (?:database|migrations)|different): (.*?):?$", after, re.M)
-    missed = [words for words, _ in changed if words not in found]
-    assert not missed, f"{missed}\n{after}"
-    print(len(changed), "seeds", sorted(set(found) - {w for w, _ in changed}))
+    found = re.findall(r"^(?:only in the (?:database|migrations)|different): (.*?):?$", said, re.M)
+    assert not seeds.keys() - set(found), said
+    assert said.endswith(f"FAILED: {len(found)} differences from revision 0002.\n")
+
+
+def revisions(*names: str) -> list[str]:
+    """Statements that write revisions into a database."""
+    rows = [f"INSERT INTO alembic_version VALUES ('{name}')" for name in names]
+    return ["CREATE TABLE alembic_version (version_num varchar(32))", *rows]
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [pytest.param(it, id=str(it), marks=() if it in FIRST else pytest.mark.sweep) for it in SETUPS],
+)
+def test_what_cannot_be_compared(
+    service: Project, setup: Setup, scratch: Scratch, server: Callable[[str], Server]
+) -> None:
+    new, unknown, forked = scratch(setup), scratch(setup), scratch(setup)
+    change(unknown, revisions("gone"))
+    change(forked, revisions("0001", "other"))
+    cases = {
+        "new": (new, "The database has no revision yet: `alembic upgrade head` comes first."),
+        "unknown": (
+            unknown,
+            "The database is at revision gone, which is not among these migrations.",
+        ),
+        "forked": (forked, "The database is at several revisions: 0001, other."),
+    }
+    if setup in SERVED:
+        mine = scratch(setup)
+        machine = server(setup.backend.name)
+        name = str(mine.database)
+        machine.create_user(name, "s3cret", name)
+        limited = mine.set(username=name, password="s3cret")
+        change(limited, revisions("0001"))
+        cases["limited"] = limited, "No scratch database can be made to compare with: "
+        cases["refused"] = limited.set(password="s3cret2"), "The database cannot be read: "
+        cases["unreachable"] = limited.set(port=1), "The database cannot be read: "
+    urls = {case: text_of(url) for case, (url, _) in cases.items()}
+    (service.path / "urls.json").write_text(json.dumps(urls), encoding="utf-8")
+
+    output = service.run("python", "-c", RUN)
+
+    said = json.loads(output.splitlines()[-1])
+    for case, (_, sentence) in cases.items():
+        assert said[case].startswith(sentence), said
+        assert len(said[case].splitlines()) == 1
+    assert "s3cret" not in output
+    if setup in SERVED:
+        machine.drop_database(name)
+        machine.drop_user(name)

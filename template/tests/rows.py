@@ -8,7 +8,18 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, DateTime, Enum, MetaData, Table, func, inspect, select, table
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Enum,
+    MetaData,
+    Table,
+    func,
+    inspect,
+    select,
+    table,
+)
 from sqlalchemy.exc import DBAPIError
 
 # Where a check or a data migration asks for certain values, as in
