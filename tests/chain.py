@@ -168,13 +168,13 @@ FAULTS = {
     copy = sa.Table("invoices", sa.MetaData(), autoload_with=op.get_bind())
     copy.drop(op.get_bind())
     copy.create(op.get_bind())""",
-        "invoices",
+        "0007 loses rows of ['invoices']",
     ),
     "rows deleted": Fault(
         "0004",
-        "UPDATE customers SET phone = '0' WHERE phone IS NULL",
-        "DELETE FROM invoices",
-        "invoices",
+        "    with op.batch_alter_table",
+        '    op.execute("DELETE FROM invoices")\n    with op.batch_alter_table',
+        "0004 loses rows of ['invoices']",
     ),
     "second upgrade differs": Fault(
         "0003",

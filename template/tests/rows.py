@@ -60,6 +60,8 @@ def fill(connection: Connection) -> None:
     What has a default keeps it. Warns of a table that accepts neither.
     """
     empty = [name for name, rows in count(connection).items() if not rows]
+    if not empty:
+        return
     metadata = MetaData()
     metadata.reflect(connection, only=empty)
     for target in metadata.sorted_tables:
