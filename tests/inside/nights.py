@@ -122,6 +122,20 @@ def test_an_error_half_way_leaves_no_trace_or_can_be_mended() -> None:
 
 
 @only_mysql
+def test_an_interrupted_downgrade_comes_first() -> None:
+    write(A)
+    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    text = REVISION.format(after="0005", body=A)
+    half_way = text.replace('table("a")', 'table("a")\n    op.execute("nonsense")')
+    (VERSIONS / "night.py").write_text(half_way, encoding="utf-8")
+    said("downgrade", "0005")
+    assert "was interrupted after 1 statements" in said("upgrade", "night")
+    assert alembic("stamp", "--purge", "0005") == 0, LOG.read_text()
+    write(A)
+    assert alembic("upgrade", "night") == 0, LOG.read_text()
+
+
+@only_mysql
 def test_the_journal_is_not_seen_by_check_and_ends_with_a_stamp() -> None:
     write(A, 'op.execute("nonsense")')
     said("upgrade", "night")
