@@ -258,6 +258,15 @@ def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert state() == before
 
 
+def test_odd_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIGRATION_WAIT", "soon")
+    monkeypatch.setenv("MIGRATION_LOCK_TIMEOUT", "0")
+    last = said("upgrade", "head").splitlines()[-1]
+    assert last.startswith("FAILED: MIGRATION_WAIT: Input should be a valid number")
+    assert "MIGRATION_LOCK_TIMEOUT: Input should be greater than 0" in last
+    assert "Traceback" not in LOG.read_text()
+
+
 @only_servers
 def test_a_statement_can_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIGRATION_STATEMENT_TIMEOUT", "0.5")
