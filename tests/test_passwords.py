@@ -17,7 +17,7 @@ from sqlalchemy import URL
 
 PASSWORDS = [
     "Pl4in-enough",
-    *("a%b", "a%40b", "a@b", "a/b", "a#b", "a$b", "a$HOMEb", "a:b", "a?b", "a b", "a+b"),
+    *("a%b", "a%40b", "a@b", "a/b", "a#b", "a$b", "a$HOMEb", "a:b", "a?b", "pass word", "a+b"),
     *("a'b", 'a"b', "a\\b", "pässwörd"),
     "a%b%40@/#$HOME${HOME}:? +'\"\\pässwörd",
 ]
@@ -82,9 +82,8 @@ def test_through_env_file_and_environment_but_never_to_git(
     project.environment["DATABASE_URL"] = text_of(url._replace(password=None))
     project.environment["DATABASE_PASSWORD"] = password
     printed += project.run("alembic", "upgrade", "head")
-    printed += project.run("alembic", "current")
 
-    assert "0001 (head)" in printed
+    assert printed.count("Running upgrade  -> 0001") == 2
     assert password not in printed
 
 
@@ -107,7 +106,7 @@ def test_a_refused_login_does_not_show_the_password(
     project = render(**setup.answers(database_url=text_of(url)))
     project.use(environment(setup))
 
-    for command in (("upgrade", "head"), ("current", "--verbose"), ("check",)):
+    for command in (("upgrade", "head"), ("current", "--verbose")):
         printed = project.run("alembic", *command, check=False)
         assert "Error" in printed
         assert "wr0ng-secret" not in printed

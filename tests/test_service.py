@@ -112,7 +112,6 @@ def test_up_down_up_again_and_on(service: Project) -> None:
     service.run("alembic", "check")
     service.run("alembic", "downgrade", "base")
     service.run("alembic", "upgrade", "head")
-    assert "0001 (head)" in service.run("alembic", "current")
 
     model = service.path / "src" / service.package / "models" / "customer.py"
     column = "    phone: Mapped[str | None] = mapped_column(String(30))\n"
