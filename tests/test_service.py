@@ -46,6 +46,8 @@ class Visit(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     reason: Mapped[InvoiceStatus]
+    details: Mapped[dict[str, int]] = mapped_column(JSON)
+    twice: Mapped[int | None] = mapped_column(Computed("invoice_id * 2"))
     invoice_id: Mapped[int] = mapped_column(ForeignKey("invoices.id"), index=True)
 """
 
@@ -144,10 +146,12 @@ def test_generated_revisions_go_up_and_down(service: Project) -> None:
     service.run("alembic", "upgrade", "head")
     model = service.path / "src" / service.package / "models" / "invoice.py"
     before = model.read_text(encoding="utf-8")
-    model.write_text(before + MORE, encoding="utf-8")
+    imported = before.replace("import CheckConstraint,", "import JSON, CheckConstraint, Computed,")
+    model.write_text(imported + MORE, encoding="utf-8")
     service.run("alembic", "revision", "--autogenerate", "-m", "come")
     service.run("alembic", "upgrade", "head")
     service.run("alembic", "check")
+    service.run("pytest", "-q", "tests/test_migrations.py")
 
     model.write_text(before, encoding="utf-8")
     service.run("alembic", "revision", "--autogenerate", "-m", "go")

@@ -384,8 +384,13 @@ def test_what_is_looked_at_and_allowed(
     assert "seed1.py:12: unreadable: " in project.log
     assert "ZeroDivisionError" in project.log
     assert lint(project, "lint", "-r", "seed2:") == [("seed2", "renaming-table")]
+    project.run("python", "-m", f"{project.package}.migrations", "mend")
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message=Released")
+    assert not lint(project, "lint")
     postgresql = ("-x", "url=postgresql://localhost/other")
     output = project.run(
-        "python", "-m", f"{project.package}.migrations", *postgresql, "lint", check=False
+        "python", "-m", f"{project.package}.migrations", *postgresql, "lint", "-r:", check=False
     )
     assert "FAILED: Install squawk" in output

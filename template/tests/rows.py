@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    JSON,
     Column,
     Connection,
     DateTime,
@@ -32,7 +33,6 @@ VALUES_BY_TYPE: dict[type, Callable[[int], Any]] = {
     date: lambda number: date(2026, 1, number),
     datetime: lambda number: datetime(2026, 1, number, tzinfo=UTC),
     Decimal: Decimal,
-    dict: lambda number: {},
     float: float,
     int: int,
     list: lambda number: [],
@@ -93,18 +93,32 @@ def row(connection: Connection, target: Table, number: int) -> dict[str, Any]:
         automatic = column is target.autoincrement_column or column.server_default is not None
         if column.name in referring or automatic or column.computed or column.identity:
             continue
-        if number == 1 or not column.nullable:
+        # What Python has no type for is left out where that is possible.
+        if not column.nullable or (number == 1 and is_known(column)):
             values[column.name] = value(column, number, checks)
     return values
+
+
+def is_known(column: Column[Any]) -> bool:
+    """Whether a value can be made up for this type."""
+    if str(column) in VALUES or isinstance(column.type, Enum | JSON):
+        return True
+    try:
+        return column.type.python_type in VALUES_BY_TYPE
+    except NotImplementedError:
+        return False
 
 
 def value(column: Column[Any], number: int, checks: list[str]) -> Any:
     """Make up a value: one that is set in VALUES, that an enum or a check lists, or any."""
     if special := VALUES.get(str(column)):
         return special(number)
+    if isinstance(column.type, JSON):
+        return {}
     if isinstance(column.type, Enum):
         return column.type.enums[number % len(column.type.enums)]
-    python_type = column.type.python_type
+    # Text is the last resort: a server reads it as whatever the type is, or refuses it.
+    python_type = column.type.python_type if is_known(column) else str
     listed = [
         text
         for check in checks

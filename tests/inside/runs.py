@@ -80,6 +80,20 @@ def alembic_killed(point: int, *arguments: str) -> int:
     return end(start(work))
 
 
+def alembic_killed_after(words: str, *arguments: str) -> int:
+    """Run Alembic, and kill it after a statement with these words."""
+
+    def kill(_: object, __: object, statement: str, *others: object) -> None:
+        if words in statement:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def work() -> None:
+        event.listen(Engine, "after_cursor_execute", kill)
+        main(list(arguments))
+
+    return end(start(work))
+
+
 def on_database(work: Callable[[sa.Connection], Any]) -> Any:
     """Work on a connection of its own, committed."""
 

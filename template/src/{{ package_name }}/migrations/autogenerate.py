@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, TypeGuard
+from typing import Literal, TypeGuard
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
 from alembic.operations.ops import (
+    AlterColumnOp,
     CreateIndexOp,
     DropConstraintOp,
     DropIndexOp,
@@ -16,6 +17,7 @@ from alembic.operations.ops import (
     ModifyTableOps,
 )
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import DefaultClause
 from sqlalchemy.types import TypeDecorator
 
 # Tables of Alembic and of what is built on it, which no model knows.
@@ -35,26 +37,23 @@ def render_item(kind: str, item: object, context: AutogenContext) -> str | Liter
     return False
 
 
-def compare_server_default(
-    context: MigrationContext,
-    inspected_column: Any,
-    metadata_column: Any,
-    inspected: str | None,
-    metadata: Any,
-    rendered: str | None,
-) -> bool | None:
-    """See that `now()` and `CURRENT_TIMESTAMP` are one; leave the rest to Alembic."""
-    names = NOW.fullmatch(inspected or ""), NOW.fullmatch(rendered or "")
-    if names[0] and names[1]:
-        return (names[0][1] or "") != (names[1][1] or "")
-    return None
-
-
 def tidy(context: MigrationContext, revision: object, scripts: list[MigrationScript]) -> None:
     """Leave out of new revisions what is not needed, or does not work everywhere."""
     for script in scripts:
         for operations in (*script.upgrade_ops_list, *script.downgrade_ops_list):
             operations.ops = list(tidied(operations.ops))
+
+
+def changes_nothing(operation: MigrateOperation) -> bool:
+    """Whether a column would change from CURRENT_TIMESTAMP to now(), which are one."""
+    if not isinstance(operation, AlterColumnOp):
+        return False
+    before, after = operation.existing_server_default, operation.modify_server_default
+    if isinstance(before, DefaultClause) and isinstance(after, DefaultClause):
+        names = [NOW.fullmatch(str(default.arg)) for default in (before, after)]
+        if names[0] and names[1] and (names[0][1] or "") == (names[1][1] or ""):
+            operation.modify_server_default = False
+    return not operation.has_changes()
 
 
 def tidied(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
@@ -65,6 +64,7 @@ def tidied(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]
     dropped = {(op.schema, op.table_name) for op in operations if isinstance(op, DropTableOp)}
     for operation in operations:
         if isinstance(operation, ModifyTableOps):
+            operation.ops = [op for op in operation.ops if not changes_nothing(op)]
             operation.ops = sorted(operation.ops, key=drops_foreign_key, reverse=True)
         if not changes_only_indexes(operation):
             yield operation

@@ -117,6 +117,14 @@ class History:
         return re.sub(r"(?m)^Revises:.*", f"Revises: {onto}", text, count=1)
 
 
+def released_revisions(config: Config) -> Ledger:
+    """What is released, as far as git can tell."""
+    try:
+        return History(config).released().ledger
+    except OSError:
+        return {}
+
+
 def entries(text: str) -> Ledger:
     """The lines of a ledger that are a revision's."""
     return dict(LINE.findall(text))
