@@ -398,6 +398,15 @@ def test_rows_that_refer_to_nothing_are_refused_if_they_are_new() -> None:
 
 
 @only_sqlite
+def test_keys_that_cannot_be_checked_stop_nobody() -> None:
+    odd = "CREATE TABLE odd (name TEXT REFERENCES customers (first))"
+    on_database(lambda it: it.exec_driver_sql(odd))
+    write(A)
+    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert "Foreign keys cannot be checked: foreign key mismatch" in LOG.read_text()
+
+
+@only_sqlite
 def test_rows_survive_a_connection_that_enforces_foreign_keys() -> None:
     def downgrade(connection: sa.Connection) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys = ON")
