@@ -107,6 +107,10 @@ postgresql mysql: adding-foreign-key-constraint
 postgresql: ban-concurrent-index-creation-in-transaction
     op.create_index('i', 'customers', ['name'], postgresql_concurrently=True)
     op.add_column('customers', sa.Column('age', sa.Integer))
+postgresql: ban-concurrent-index-creation-in-transaction
+    op.add_column('customers', sa.Column('age', sa.Integer))
+    with op.get_context().autocommit_block():
+        op.execute("ALTER TYPE mood ADD VALUE 'fine'")
 postgresql: mixing-data-and-schema
     op.add_column('customers', sa.Column('age', sa.Integer))
     op.execute('UPDATE customers SET age = 1 WHERE age IS NULL')

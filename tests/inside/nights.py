@@ -353,7 +353,7 @@ def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         text = said("upgrade", "head")
         assert alembic("current") == 0
     assert "Waiting for another migration" in text
-    assert "still at work after 0.5 s" in text
+    assert "still at work on this database after 0.5 s" in text
     assert "Traceback" not in text
     assert state() == before
 
