@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 from copier import run_copy
+from drivers import text_of
 from filelock import FileLock
 from matrix import ROOT, Setup
 from project import CommandFailed, Project
@@ -139,6 +140,22 @@ def scratch(server: Callable[[str], Server], tmp_path: Path) -> Iterator[Scratch
             return url.set(drivername=setup.backend.name)
 
         yield make
+
+
+@pytest.fixture
+def database(scratch: Scratch, setup: Setup) -> URL:
+    """An empty database for the set-up."""
+    return scratch(setup)
+
+
+@pytest.fixture
+def service(
+    render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
+) -> Project:
+    """The example service on an empty database."""
+    project = render(**setup.answers(database_url=text_of(database), include_example=True))
+    project.use(environment(setup))
+    return project
 
 
 CONNECT = """

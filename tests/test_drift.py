@@ -4,12 +4,11 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
 import psycopg
 import pymysql
 import pytest
-from conftest import Render, Scratch
+from conftest import Scratch
 from drivers import text_of
 from matrix import FIRST, ROOT, SERVED, SETUPS, Setup
 from project import Project
@@ -47,22 +46,6 @@ for name, url in json.load(open("urls.json", encoding="utf-8")).items():
         said[name] = str(error)
 print(json.dumps(said))
 """
-
-
-@pytest.fixture
-def database(scratch: Scratch, setup: Setup) -> URL:
-    """An empty database for the set-up."""
-    return scratch(setup)
-
-
-@pytest.fixture
-def service(
-    render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
-) -> Project:
-    """The example service on an empty database."""
-    project = render(**setup.answers(database_url=text_of(database), include_example=True))
-    project.use(environment(setup))
-    return project
 
 
 def drift(service: Project) -> str:

@@ -21,22 +21,6 @@ every_driver = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture
-def database(scratch: Scratch, setup: Setup) -> URL:
-    """An empty database for the set-up."""
-    return scratch(setup)
-
-
-@pytest.fixture
-def service(
-    render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
-) -> Project:
-    """The example service on an empty database."""
-    project = render(**setup.answers(database_url=text_of(database), include_example=True))
-    project.use(environment(setup))
-    return project
-
-
 MORE = """
     payer_id: Mapped[int | None] = mapped_column(ForeignKey("customers.id"), index=True)
 
