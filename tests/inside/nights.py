@@ -133,10 +133,15 @@ def test_an_error_half_way_leaves_no_trace_or_can_be_mended() -> None:
 
 
 IDS = """connection = op.get_bind()
-    connection.execute(sa.text("INSERT INTO remarks (customer_id, body) VALUES (1, 'new')"))
-    new = connection.execute(sa.text("INSERT INTO remarks (customer_id, body) VALUES (1, 'x')"))
+    columns = sa.Column("customer_id", sa.Integer), sa.Column("body", sa.String(200))
+    remarks = sa.Table(
+        "remarks", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), *columns
+    )
+    connection.execute(remarks.insert().values(customer_id=1, body="new"))
+    new = connection.execute(remarks.insert().values(customer_id=1, body="x"))
     op.add_column("customers", sa.Column("extra", sa.Integer))
-    connection.execute(sa.text(f"UPDATE customers SET extra = {new.lastrowid} WHERE id = 1"))"""
+    found = new.inserted_primary_key[0]
+    connection.execute(sa.text(f"UPDATE customers SET extra = {found} WHERE id = 1"))"""
 
 
 @only_mysql
