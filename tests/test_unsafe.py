@@ -393,6 +393,7 @@ def test_what_is_looked_at_and_allowed(
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message=Released")
     assert not lint(project, "lint")
+    assert "revisions read: 0, released and left out: 4" in project.log
     postgresql = ("-x", "url=postgresql://localhost/other")
     output = project.run(
         "python", "-m", f"{project.package}.migrations", *postgresql, "lint", "-r:", check=False
