@@ -1,6 +1,6 @@
 """Every answer combination, computed from the questions and the registry."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -88,9 +88,11 @@ def combinations() -> list[ParameterSet]:
     return [case(setup, chosen) for setup, chosen in product(SETUPS, options())]
 
 
-def setups() -> list[ParameterSet]:
-    """Every set-up; all but one of each backend are for slow runs."""
+def setups(
+    usual: Collection[Setup] = FIRST, others: pytest.MarkDecorator = pytest.mark.slow
+) -> list[ParameterSet]:
+    """Every set-up; those beyond the usual ones are for slow runs, or for a sweep."""
     return [
-        pytest.param(setup, id=str(setup), marks=() if setup in FIRST else (pytest.mark.slow,))
+        pytest.param(setup, id=str(setup), marks=() if setup in usual else others)
         for setup in SETUPS
     ]

@@ -10,7 +10,7 @@ import pymysql
 import pytest
 from conftest import Scratch
 from drivers import text_of
-from matrix import FIRST, ROOT, SERVED, SETUPS, Setup
+from matrix import FIRST, ROOT, SERVED, Setup, setups
 from project import Project
 from servers import Server
 from sqlalchemy import URL
@@ -104,10 +104,7 @@ def revisions(*names: str) -> list[str]:
     return ["CREATE TABLE alembic_version (version_num varchar(32))", *rows]
 
 
-@pytest.mark.parametrize(
-    "setup",
-    [pytest.param(it, id=str(it), marks=() if it in FIRST else pytest.mark.sweep) for it in SETUPS],
-)
+@pytest.mark.parametrize("setup", setups(others=pytest.mark.sweep))
 def test_what_cannot_be_compared(
     service: Project, setup: Setup, scratch: Scratch, server: Callable[[str], Server]
 ) -> None:

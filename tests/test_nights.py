@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import PROGRAMS, ROOT, SETUPS, Setup
+from matrix import PROGRAMS, ROOT, SETUPS, Setup, setups
 from project import Project
 
 pytestmark = pytest.mark.slow
@@ -30,14 +30,6 @@ def service(
     return project
 
 
-def sweep(some: list[Setup]) -> list[object]:
-    """Some set-ups for the ordinary run, the others for the sweep."""
-    return [
-        pytest.param(setup, id=str(setup), marks=() if setup in some else (pytest.mark.sweep,))
-        for setup in SETUPS
-    ]
-
-
 def passed(service: Project, *arguments: str) -> None:
     """Run tests inside of the service."""
     output = service.run("pytest", "-q", "--tb=short", *arguments)
@@ -45,7 +37,7 @@ def passed(service: Project, *arguments: str) -> None:
     print(output)
 
 
-@pytest.mark.parametrize("setup", sweep(PROGRAMS))
+@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep))
 def test_nights(service: Project) -> None:
     passed(service, "inside/nights.py")
 

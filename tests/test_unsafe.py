@@ -7,7 +7,7 @@ from textwrap import indent
 
 import pytest
 from conftest import Render
-from matrix import FIRST, SETUPS, Setup
+from matrix import FIRST, Setup, setups
 from project import CommandFailed, Project
 
 pytestmark = pytest.mark.slow
@@ -346,13 +346,7 @@ def test_dangers_have_names(
     assert not {revision for revision, _ in found if not revision.startswith("seed")}
 
 
-@pytest.mark.parametrize(
-    "setup",
-    [
-        pytest.param(setup, id=str(setup), marks=() if setup in FIRST else (pytest.mark.sweep,))
-        for setup in SETUPS
-    ],
-)
+@pytest.mark.parametrize("setup", setups(others=pytest.mark.sweep))
 def test_what_is_safe_has_none(
     render: Render, environment: Callable[[Setup], Path], setup: Setup
 ) -> None:
