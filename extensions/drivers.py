@@ -20,9 +20,16 @@ Query = dict[str, str | tuple[str, ...]]
 Translation = Callable[[str, URL], Query | None]
 
 
-def renamed(to: str, *values: str) -> Translation:
+@dataclass(frozen=True)
+class Renamed:
     """Translate a parameter of another driver by its name; with ``values``, only those."""
-    return lambda value, url: {to: value} if not values or value in values else None
+
+    to: str
+    values: tuple[str, ...] = ()
+
+    def __call__(self, value: str, url: URL) -> Query | None:
+        """The parameter under its new name, unless its value is none of those."""
+        return {self.to: value} if not self.values or value in self.values else None
 
 
 def dropped(*values: str) -> Translation:
@@ -68,6 +75,12 @@ class Driver:
     def sqlalchemy(self) -> str:
         """SQLAlchemy with the extras for this driver, as a requirement without a version."""
         return f"sqlalchemy[{','.join(self.extras)}]" if self.extras else "sqlalchemy"
+
+    @property
+    def other_names(self) -> Mapping[str, str]:
+        """Parameters that other drivers call otherwise: their name for it, and this driver's."""
+        rules = self.translations.items()
+        return {name: it.to for name, it in rules if isinstance(it, Renamed) and it.to != name}
 
     def is_async(self, backend: Backend) -> bool:
         """Whether SQLAlchemy's dialect for this driver needs ``create_async_engine``."""
@@ -125,6 +138,14 @@ class Backend:
     server: Server | None = None
     linters: tuple[str, ...] = ()
 
+    @property
+    def schemes(self) -> list[str]:
+        """What a URL for such a database may start with, its own name first: a hosting platform
+        says MySQL where it means MariaDB."""
+        family = [backend for backend in BACKENDS if backend.drivers is self.drivers]
+        names = [name for backend in family for name in (backend.name, *backend.aliases)]
+        return sorted(names, key=lambda name: name != self.name)
+
     @cached_property
     def by_name(self) -> Mapping[str, Driver]:
         """The drivers by name, in the order in which they are offered."""
@@ -173,14 +194,14 @@ LIBPQ_QUERY = words("""
 """)
 PSYCOPG = words("psycopg psycopg_binary tzdata")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-TO_LIBPQ = {
-    "ssl": renamed("sslmode", *SSL_MODES),
-    "sslmode": renamed("sslmode", *SSL_MODES),
+TO_LIBPQ: Mapping[str, Translation] = {
+    "ssl": Renamed("sslmode", SSL_MODES),
+    "sslmode": Renamed("sslmode", SSL_MODES),
     "unix_sock": socket_directory,
 }
-TO_ASYNCPG = {
-    "ssl": renamed("ssl", *SSL_MODES),
-    "sslmode": renamed("ssl", *SSL_MODES),
+TO_ASYNCPG: Mapping[str, Translation] = {
+    "ssl": Renamed("ssl", SSL_MODES),
+    "sslmode": Renamed("ssl", SSL_MODES),
     "unix_sock": socket_directory,
 }
 
@@ -317,8 +338,8 @@ MYSQL_DRIVERS = (
         """),
         translations={
             "charset": dropped("utf8mb4"),
-            "read_default_file": renamed("default_file"),
-            "read_default_group": renamed("default_group"),
+            "read_default_file": Renamed("default_file"),
+            "read_default_group": Renamed("default_group"),
         },
         build=C_CONNECTOR,
         run=("libmariadb3",),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from conftest import Connect, Scratch
-from drivers import ParsedUrl, text_of
+from drivers import BACKENDS, ParsedUrl, text_of
 from matrix import SERVED, SETUPS, Setup
 from servers import Server
 
@@ -75,6 +75,29 @@ def test_drivers_take_the_parameters_that_the_registry_says(
 
     assert urls
     assert connect(setup, urls) == dict.fromkeys(urls, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
+def test_services_take_urls_that_name_another_driver(
+    setup: Setup, scratch: Scratch, connect: Connect
+) -> None:
+    """After a switch of drivers, or as a hosting platform writes them."""
+    url = scratch(setup)
+    others = [
+        *setup.backend.schemes,
+        *(f"{setup.backend.name}+{it}" for it in setup.backend.by_name),
+    ]
+    urls = {other: text_of(url.set(drivername=other)) for other in others}
+    for name, ours in setup.driver.other_names.items():
+        sample = SAMPLES[ours if ours in setup.driver.query else name]
+        urls[name] = text_of(url.update_query_dict({name: sample}))
+    foreign = next(it for it in BACKENDS if it.name not in setup.backend.schemes)
+
+    results = connect(setup, urls | {"foreign": foreign.example})
+
+    assert f"has to start with {setup.backend.name}://" in results.pop("foreign")
+    assert results == dict.fromkeys(urls, "")
 
 
 @pytest.mark.slow
