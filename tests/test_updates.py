@@ -1,0 +1,625 @@
+"""`copier update` on services that lived: nothing of theirs is lost, and everything still works."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+from conftest import QUIETLY, Scratch
+from copier import run_copy, run_update
+from drivers import text_of
+from matrix import OPTIONS, PROGRAMS, ROOT, SETUPS, Setup, setups
+from packaging.version import Version
+from project import Project, get
+from sqlalchemy import URL
+
+# One that is async and has a server, beside the plainest.
+ASYNC = {setup.backend.name: setup for setup in reversed(SETUPS) if setup.is_async}
+ASYNC_SERVER = ASYNC["postgresql"]
+
+
+@dataclass
+class Template:
+    """A clone of the template in which versions are released."""
+
+    path: Path
+
+    def release(self, version: str) -> None:
+        """Commit everything and tag it."""
+        commit(Project(self.path, {}), version)
+        Project(self.path, {}).git("tag", version)
+
+    def find(self, name: str) -> Path:
+        """The file whose path ends like this, but for the conditions in it."""
+        [path, *_] = (
+            path
+            for path in sorted(self.path.rglob("*"))
+            if re.sub(r"\{%.*?%\}|\.jinja$", "", path.as_posix()).endswith(f"/{name}")
+        )
+        return path
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Replace text in a file."""
+        path = self.find(name)
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{name} has no {old}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def copy(self, folder: Path, version: str, **answers: Any) -> Project:
+        """Render a version into a repository of its own."""
+        worker = run_copy(str(self.path), folder, answers, vcs_ref=version, **QUIETLY)
+        project = Project(folder, dict(worker.answers.combined))
+        project.git("init", "--quiet", "--initial-branch=main")
+        commit(project, "From the template")
+        return project
+
+
+def commit(project: Project, message: str) -> None:
+    """Commit everything."""
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--allow-empty", f"--message={message}")
+
+
+def update(project: Project, version: str, **answers: Any) -> None:
+    """Update a project to a version of its template."""
+    run_update(project.path, answers, vcs_ref=version, overwrite=True, **QUIETLY)
+
+
+@pytest.fixture(scope="module")
+def clone(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Template]:
+    """Make clones of the template as it is, without a release."""
+
+    def clone() -> Template:
+        folder = tmp_path_factory.mktemp("clone") / "template"
+        shutil.copytree(template, folder)
+        Project(folder, {}).git("init", "--quiet", "--initial-branch=main")
+        return Template(folder)
+
+    return clone
+
+
+# --- One page, changed by its owner and by the template -----------------------------------------
+
+Author = str
+Action = Callable[[Path, Author], None]
+
+
+def append(page: Path, who: Author) -> None:
+    page.write_text(page.read_text("utf-8") + f"The end, by the {who}.\n", "utf-8")
+
+
+def change(page: Path, who: Author) -> None:
+    page.write_text(page.read_text("utf-8").replace("line 9,", f"line 9 by the {who},"), "utf-8")
+
+
+def move(page: Path, who: Author) -> None:
+    (page.parent / who).mkdir(exist_ok=True)
+    page.rename(page.parent / who / page.name)
+
+
+def change_and_move(page: Path, who: Author) -> None:
+    change(page, who)
+    move(page, who)
+
+
+def delete(page: Path, who: Author) -> None:
+    page.unlink()
+
+
+def keep(page: Path, who: Author) -> None:
+    pass
+
+
+ACTIONS = (keep, append, change, move, change_and_move, delete)
+EDITS = {append, change, change_and_move}
+MOVES = {move, change_and_move}
+# Where both sides wrote to the same place, or one wrote into what the other removed.
+CONFLICTS: dict[tuple[Action, Action], set[int]] = {
+    (append, append): {1, 2, 3},
+    (change, change): {1, 2, 3},
+    (change, change_and_move): {1, 2, 3},
+    (append, delete): {1, 2},
+    (change, delete): {1, 2},
+}
+
+
+@dataclass
+class Outcome:
+    """What became of a page: where it is, who is heard in it, which sides are in conflict."""
+
+    folders: list[str]
+    heard: set[Author]
+    sides: set[int]
+
+
+def expected(ours: Action, theirs: Action) -> Outcome:
+    """What an update owes to the owner, then to the template."""
+    if ours is delete or (ours, theirs) == (keep, delete):
+        return Outcome([], set(), set())
+    folder = "owner" if ours in MOVES else "template" if theirs in MOVES else "pages"
+    heard = {"owner"} if ours in EDITS else set()
+    if theirs in EDITS and ours not in MOVES:
+        heard |= {"template"}
+    return Outcome([folder], heard, CONFLICTS.get((ours, theirs), set()))
+
+
+def test_no_edit_is_lost(clone: Callable[[], Template], tmp_path: Path) -> None:
+    """With a page for each thing that its owner, and that the template, can do to a file."""
+    template = clone()
+    theirs = template.path / "template" / "pages"
+    theirs.mkdir()
+    pairs = {
+        f"{ours.__name__}-{their.__name__}": (ours, their)
+        for ours, their in product(ACTIONS, ACTIONS)
+    }
+    for name in pairs:
+        lines = (f"This is line {number}, of {name}.\n" for number in range(20))
+        (theirs / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+    template.release("1.0.0")
+    project = template.copy(tmp_path / "project", "1.0.0")
+    for name, (our_action, their_action) in pairs.items():
+        our_action(project.path / "pages" / f"{name}.txt", "owner")
+        their_action(theirs / f"{name}.txt", "template")
+    commit(project, "Ours")
+    template.release("2.0.0")
+
+    update(project, "2.0.0")
+
+    unmerged = project.git("ls-files", "--unmerged").splitlines()
+    outcomes = {}
+    for name in pairs:
+        found = sorted(project.path.rglob(f"{name}.txt"))
+        text = "".join(path.read_text("utf-8") for path in found)
+        heard = {who for who in ("owner", "template") if f"by the {who}" in text}
+        sides = {int(line.split()[2]) for line in unmerged if line.endswith(f"/{name}.txt")}
+        outcomes[name] = Outcome([path.parent.name for path in found], heard, sides)
+        if 3 in sides:
+            assert re.search("<<<<<<< before updating\n(.*\n)*>>>>>>> after updating\n", text)
+    assert outcomes == {name: expected(*pair) for name, pair in pairs.items()}
+    commit(project, "Update")
+    update(project, "2.0.0")
+    assert project.git("status", "--porcelain") == ""
+
+
+# --- Services that lived ------------------------------------------------------------------------
+
+ORDER = '''"""What customers want."""
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_service.db.base import Base
+
+
+class Order(Base):
+    """An order."""
+
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    what: Mapped[str] = mapped_column(String(50))
+'''
+
+
+def release_next_version(template: Template) -> None:
+    """Change what templates change in years: the same files as their users, and others."""
+    replace = template.replace
+    replace("migrations/env.py", "which models, and how.", "which models, how it is done.")
+    replace("alembic.ini", "timezone = UTC", "# Next.\ntimezone = UTC")
+    replace("pyproject.toml", "alembic>=1.18", "alembic>=1.20")
+    replace("README.md", "## Checks\n", "## Checks of the next version\n")
+    replace("workflows/ci.yml", "timeout-minutes: 15", "timeout-minutes: 20")
+    replace("Dockerfile", "# The image serves;", "# Next. The image serves;")
+    replace("{{ package_name }}/api/customers.py", "over HTTP.", "over HTTP. Next.")
+    replace(".env", "Settings of this machine.", "Settings of this machine. Next.")
+    # A module has another name, a file is gone, a file is new.
+    scratch = template.find("db/scratch.py")
+    scratch.rename(scratch.with_name("throwaway.py.jinja"))
+    replace("tests/conftest.py", "db.scratch import", "db.throwaway import")
+    replace("migrations/drift.py", "db.scratch import", "db.throwaway import")
+    template.find(".pre-commit-config.yaml").unlink()
+    (template.path / "template/SECURITY.md").write_text("Next.\n", encoding="utf-8")
+    # There is one question more, and a filter of the extension has another name.
+    replace("README.md", "## Updates\n", "## Updates\n\nAsk {{ owner }}.\n")
+    replace("copier.yml", "container:\n", "owner:\n  type: str\n  default: Nobody\n\ncontainer:\n")
+    replace("copier.yml", "| package_name }}", "| as_package }}")
+    replace("context.py", 'filters["package_name"]', 'filters["as_package"]')
+    replace("drivers.py", 'title="SQLite"', 'title="SQLite 3"')
+    # What a template should never do.
+    initial = template.find("versions/0001_initial.py")
+    initial.write_text(f"{initial.read_text('utf-8')}# Next.\n", encoding="utf-8")
+    more = "revision = 'next'\ndown_revision = '0001'\n"
+    initial.with_name("0002_next.py").write_text(more, encoding="utf-8")
+    template.release("2.0.0")
+
+
+@dataclass
+class Lived:
+    """A service after months of work: what its owner added, deleted, and how conflicts show."""
+
+    project: Project
+    edits: dict[str, str]
+    deleted: tuple[str, ...]
+    conflicts: tuple[str, ...] = ()
+
+
+def edit(project: Project, name: str, anchor: str) -> str:
+    """Add a comment of the owner's before the first line with this text; return it."""
+    path, comment = project.path / name, f"# The owner's word on {name}."
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if anchor in line)
+    indent = re.match(" *", lines[at])
+    assert indent
+    lines.insert(at, f"{indent[0]}{comment}\n")
+    path.write_text("".join(lines), "utf-8")
+    return comment
+
+
+def add_orders(project: Project, message: str) -> None:
+    """Add a model and a revision for it, as people do."""
+    (project.path / "src/my_service/models/order.py").write_text(ORDER, encoding="utf-8")
+    project.run("alembic", "upgrade", "head")
+    project.run("alembic", "revision", "--autogenerate", "-m", message)
+
+
+def grow(project: Project) -> Lived:
+    """Go on from the example, with edits wherever people make them."""
+    add_orders(project, "orders")
+    anchors = {
+        "migrations/env.py": "render_item=",
+        "alembic.ini": "level = WARNING",
+        "pyproject.toml": "uvicorn>=",
+        "README.md": "## Settings",
+        ".github/workflows/ci.yml": "- name: Migrate up",
+        ".pre-commit-config.yaml": "repos:",
+        "src/my_service/db/scratch.py": "@contextmanager",
+        "src/my_service/api/customers.py": "router = ",
+        "tests/test_customers.py": "def test_",
+    }
+    edits = {name: edit(project, name, anchor) for name, anchor in anchors.items()}
+    deleted = (".dockerignore", "compose.yaml", "tests/test_health.py")
+    for name in deleted:
+        (project.path / name).unlink()
+    return Lived(project, edits, deleted, ("UD .pre-commit-config.yaml",))
+
+
+def pare_down(project: Project) -> Lived:
+    """Delete the example, and squash the revisions into one that has another id."""
+    example = ("customer", "invoice", "crud")
+    deleted = [
+        name for name in project.git("ls-files").split() if any(it in name for it in example)
+    ]
+    deleted += ["migrations/versions/0001_initial.py", ".pre-commit-config.yaml"]
+    for name in deleted:
+        (project.path / name).unlink()
+    main = project.path / "src/my_service/main.py"
+    text = main.read_text("utf-8").replace("import customers, health, invoices", "import health")
+    main.write_text(re.sub("app.include_router.(customers|invoices).*\n", "", text), "utf-8")
+    ledger = project.path / "migrations/versions/history.txt"
+    ledger.write_text("", "utf-8")
+    add_orders(project, "squashed")
+    return Lived(project, {}, tuple(deleted))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder and what is in it, but for bytecode and what is git's."""
+    paths = (it for it in folder.rglob("*") if it.is_file())
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in paths
+        if not {"__pycache__", ".git"} & set(path.parts)
+    }
+
+
+@pytest.fixture(scope="module")
+def releases(clone: Callable[[], Template]) -> Template:
+    """The template as it is, and what it might be in a year."""
+    template = clone()
+    template.release("1.0.0")
+    release_next_version(template)
+    return template
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("live", [grow, pare_down])
+@pytest.mark.parametrize("setup", setups([SETUPS[0], ASYNC_SERVER], pytest.mark.sweep))
+def test_a_service_that_lived_is_updated(
+    releases: Template,
+    environment: Callable[[Setup], Path],
+    setup: Setup,
+    live: Callable[[Project], Lived],
+    database: URL,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = setup.answers(database_url=text_of(database))
+    around = tmp_path / "around"
+    (around / "home").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(around / "home"))
+    service = releases.copy(around / "service", "1.0.0", **answers)
+    service.use(environment(setup))
+    lived = live(service)
+    (service.path / ".env").write_text(service.text(".env") + "OWN_SETTING=1\n", "utf-8")
+    commit(service, "Live")
+    service.run("alembic", "upgrade", "head")
+    before = contents(service.path)
+    neighbours = contents(around).keys() - {f"service/{name}" for name in before}
+    head = service.run("alembic", "heads")
+
+    update(service, "2.0.0")
+
+    after = contents(service.path)
+    revisions = {name for name in before | after if name.startswith("migrations/versions")}
+    for name in (".env", *revisions):
+        assert after.get(name) == before[name], name
+    assert not {name for name in lived.deleted if name in after}
+    status = service.git("status", "--porcelain").splitlines()
+    assert {line for line in status if "U" in line[:2]} == set(lived.conflicts)
+    texts = "".join(data.decode(errors="replace") for data in after.values())
+    for name, comment in lived.edits.items():
+        assert texts.count(comment) == 1, name
+    for news in (
+        "how it is done",
+        "alembic>=1.20",
+        "of the next version",
+        "minutes: 20",
+        "Ask Nobody",
+    ):
+        assert news in texts
+    assert {line[3:] for line in status if line.startswith("??")} == {
+        "SECURITY.md",
+        "src/my_service/db/throwaway.py",
+    }
+    assert contents(around).keys() - {f"service/{name}" for name in after} == neighbours
+
+    service.run("alembic", "upgrade", "head")
+    service.run("alembic", "check")
+    assert service.run("alembic", "heads") == head
+    assert re.search(r"\d+ passed", service.run("pytest", "-q"))
+    commit(service, "Update")
+    if database.password:
+        assert str(database.password) not in service.git("log", "--patch")
+    update(service, "2.0.0")
+    assert service.git("status", "--porcelain") == ""
+
+
+# --- Answers that change ------------------------------------------------------------------------
+
+
+def likeness(project: Project) -> dict[str, bytes]:
+    """What a project has of its template: all but what is its user's from the first day."""
+    tracked = project.git("ls-files").splitlines()
+    return {
+        name: (project.path / name).read_bytes()
+        for name in tracked
+        if not name.startswith("migrations/versions/")
+    }
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [
+        pytest.param(SETUPS[:3], id="some"),
+        pytest.param([*SETUPS, SETUPS[0]], id="all", marks=pytest.mark.sweep),
+    ],
+)
+def test_another_driver_is_what_a_new_service_has(
+    releases: Template, tmp_path: Path, walk: list[Setup]
+) -> None:
+    service = releases.copy(tmp_path / "service", "2.0.0", **walk[0].answers())
+    revisions = contents(service.path / "migrations/versions")
+    for setup in walk[1:]:
+        update(service, "2.0.0", **setup.answers())
+        commit(service, str(setup))
+        new = releases.copy(tmp_path / str(setup), "2.0.0", **setup.answers())
+        assert likeness(service) == likeness(new)
+    assert contents(service.path / "migrations/versions") == revisions
+
+
+@pytest.mark.parametrize("setup", setups([PROGRAMS[1]], pytest.mark.sweep))
+def test_options_go_on_and_off(releases: Template, tmp_path: Path, setup: Setup) -> None:
+    service = releases.copy(tmp_path / "service", "2.0.0", **setup.answers())
+    for place in (1, -1, 0):
+        chosen = {name: allowed[place] for name, allowed in OPTIONS.items()}
+        update(service, "2.0.0", **chosen)
+        commit(service, str(chosen))
+        new = releases.copy(tmp_path / str(place), "2.0.0", **setup.answers(**chosen))
+        assert likeness(service) == likeness(new)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setup", setups([SETUPS[0]], pytest.mark.sweep))
+def test_the_example_goes_and_comes_back(
+    releases: Template,
+    environment: Callable[[Setup], Path],
+    setup: Setup,
+    database: URL,
+    tmp_path: Path,
+) -> None:
+    """Its tables are the service's: revisions drop and create them, autogenerate writes these."""
+    answers = setup.answers(database_url=text_of(database))
+    service = releases.copy(tmp_path / "service", "1.0.0", **answers)
+    service.use(environment(setup))
+    service.run("alembic", "upgrade", "head")
+    for included, calls in ((False, ["drop_table"] * 2), (True, ["create_table"] * 2)):
+        update(service, "1.0.0", include_example=included)
+        service.run("alembic", "revision", "--autogenerate", "-m", f"example_{included}")
+        [revision] = service.path.glob(f"migrations/versions/*example_{included}.py".lower())
+        upgrade = revision.read_text("utf-8").partition("def downgrade")[0]
+        assert re.findall(r"(?:drop|create)_table", upgrade) == calls
+        service.run("alembic", "upgrade", "head")
+        assert re.search(r"\d+ passed", service.run("pytest", "-q"))
+        commit(service, f"Example: {included}")
+
+
+CUSTOMER = """
+from sqlalchemy.orm import Session
+from my_service.db.standalone import with_connection
+from my_service.models.customer import Customer
+from my_service.settings import Settings
+def add(connection):
+    with Session(connection) as session:
+        session.add(Customer(email="a@example.com", name="A"))
+        session.commit()
+with_connection(Settings().database_url, add)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # To async, and to another database.
+        *[(it, ASYNC[it.backend.name]) for it in PROGRAMS if it.backend.server],
+        (SETUPS[0], ASYNC_SERVER),
+    ],
+    ids=str,
+)
+def test_it_goes_on_with_another_driver(
+    releases: Template,
+    environment: Callable[[Setup], Path],
+    scratch: Scratch,
+    tmp_path: Path,
+    before: Setup,
+    after: Setup,
+) -> None:
+    url = scratch(before)
+    service = releases.copy(
+        tmp_path / "service", "1.0.0", **before.answers(database_url=text_of(url))
+    )
+    service.use(environment(before))
+    service.run("alembic", "upgrade", "head")
+    service.run("python", "-c", CUSTOMER)
+    settings = service.text(".env")
+    same = before.backend is after.backend
+    other = url if same else scratch(after)
+
+    update(service, "1.0.0", **after.answers(database_url=text_of(other)))
+
+    assert service.text(".env") == settings
+    service.use(environment(after))
+    if not same:
+        said = service.run("alembic", "upgrade", "head", check=False)
+        assert f"DATABASE_URL: Value error, it has to start with {after.backend.name}://" in said
+        service.environment["DATABASE_URL"] = text_of(other)
+    service.run("alembic", "upgrade", "head")
+    service.run("alembic", "check")
+    with service.serving() as address:
+        assert get(f"{address}/health/ready")[0] == 200
+        status, customers = get(f"{address}/customers")
+    assert (status, '"name":"A"' in customers) == (200, same)
+    assert re.search(r"\d+ passed", service.run("pytest", "-q"))
+
+
+# --- Around an update ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pytest.param([0.3, 0.6, 0.9], id="some"),
+        pytest.param([at / 60 for at in range(60)], id="many", marks=pytest.mark.sweep),
+    ],
+)
+def test_an_interrupted_update_is_repeated(
+    releases: Template, tmp_path: Path, moments: list[float]
+) -> None:
+    service = releases.copy(tmp_path / "service", "1.0.0")
+    for name in ("src/my_service/db/scratch.py", ".pre-commit-config.yaml"):
+        edit(service, name, "e")
+    (service.path / "Dockerfile").unlink()
+    commit(service, "Live")
+    start = service.git("rev-parse", "HEAD").strip()
+    command = ("copier", "update", "--trust", "--defaults", "--quiet", "--vcs-ref=2.0.0")
+
+    def again() -> None:
+        service.git("reset", "--quiet", "--hard", start)
+        service.git("clean", "--quiet", "-d", "--force")
+
+    begin = monotonic()
+    service.run(*command)
+    duration = monotonic() - begin
+    whole, index = contents(service.path), service.git("ls-files", "--stage")
+    killed = 0
+    for moment in moments:
+        again()
+        process = service.start(*command)
+        try:
+            process.wait(moment * duration)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += 1
+        process.communicate()
+        again()
+        service.run(*command)
+        after = contents(service.path)
+        assert {name for name in whole | after if whole.get(name) != after.get(name)} == set()
+        assert service.git("ls-files", "--stage") == index
+    assert killed
+
+
+def test_a_service_in_a_folder_of_a_repository(releases: Template, tmp_path: Path) -> None:
+    """With a conflict, a moved and a deleted file: git's paths there are not the service's."""
+    everything = Project(tmp_path / "everything", {})
+    worker = run_copy(
+        str(releases.path), everything.path / "services/billing", vcs_ref="1.0.0", **QUIETLY
+    )
+    service = Project(Path(worker.dst_path), dict(worker.answers.combined))
+    (everything.path / "README.md").write_text("All of it.\n", "utf-8")
+    everything.git("init", "--quiet", "--initial-branch=main")
+    edits = {
+        "src/my_service/db/throwaway.py": edit(service, "src/my_service/db/scratch.py", "@context"),
+        ".pre-commit-config.yaml": edit(service, ".pre-commit-config.yaml", "repos:"),
+    }
+    (service.path / "Dockerfile").unlink()
+    commit(everything, "Live")
+
+    update(service, "2.0.0")
+
+    for name, comment in edits.items():
+        assert comment in service.text(name)
+    assert not (service.path / "Dockerfile").exists()
+    status = everything.git("status", "--porcelain").splitlines()
+    assert "UD services/billing/.pre-commit-config.yaml" in status
+    assert all(line[3:].startswith("services/billing/") for line in status)
+    commit(everything, "Update")
+    update(service, "2.0.0")
+    assert everything.git("status", "--porcelain") == ""
+
+
+# --- Releases -----------------------------------------------------------------------------------
+
+TAGS = Project(ROOT, {}).git("tag", "--list", "v*", check=False).split()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [*TAGS, "HEAD"])
+def test_every_release_updates_to_this_state(
+    environment: Callable[[Setup], Path], tmp_path: Path, version: str
+) -> None:
+    """What an update leaves is what a new service has, and its initial revision still fits."""
+    template = Template(tmp_path / "template")
+    Project(tmp_path, {}).git("clone", "--quiet", str(ROOT), str(template.path))
+    service = template.copy(tmp_path / "service", version)
+
+    update(service, "HEAD")
+
+    commit(service, "Update")
+    assert likeness(service) == likeness(template.copy(tmp_path / "new", "HEAD"))
+    service.use(environment(SETUPS[0]))
+    service.run("alembic", "upgrade", "head")
+    assert re.search(r"\d+ passed", service.run("pytest", "-q"))
+
+
+def test_the_changelog_has_every_release() -> None:
+    headings = re.findall(r"(?m)^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"))
+
+    assert headings[0] == "Unreleased"
+    assert headings[1:] == sorted(headings[1:], key=Version, reverse=True)
+    assert {tag.removeprefix("v") for tag in TAGS} <= set(headings[1:])
