@@ -120,6 +120,12 @@ class Server:
     health: str
     variables: Callable[[str, str, str], Mapping[str, str]]
 
+    @property
+    def health_options(self) -> str:
+        """How Docker finds out that the server answers, as options of `docker create`."""
+        timing = "--health-interval 2s --health-timeout 5s --health-retries 30"
+        return f'--health-cmd "{self.health}" {timing}'
+
 
 @dataclass(frozen=True, eq=False)
 class Backend:

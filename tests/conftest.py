@@ -2,10 +2,9 @@
 
 import json
 import os
-import shutil
 import sysconfig
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -15,22 +14,16 @@ import pytest
 from copier import run_copy
 from drivers import text_of
 from filelock import FileLock
-from matrix import ROOT, Setup
-from project import CommandFailed, Project
+from matrix import Setup, part
+from project import CommandFailed, Project, copy_template
 from pytest_copie.plugin import Copie
-from servers import Server, ServerUnavailable, mariadb, postgresql
+from servers import SERVERS, Server, ServerUnavailable
 from sqlalchemy import URL, make_url
 
 # The tools that the tests call are those of their own environment.
 os.environ["PATH"] = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
 
 QUIETLY: dict[str, Any] = {"defaults": True, "unsafe": True, "quiet": True}
-# What serves a backend; a file needs nothing.
-SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
-    "postgresql": postgresql,
-    "mysql": mariadb,
-    "mariadb": mariadb,
-}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +32,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail where a database server or a driver cannot be had, instead of skipping",
     )
+    parser.addoption("--slice", default="1/1", help="2/6: only the second of six even parts")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not in the slice, of what marks and names have selected."""
+    chosen = items[part(config.getoption("--slice"))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 @pytest.fixture(scope="session")
@@ -50,12 +52,8 @@ def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template without its history, which Copier would otherwise clone for each render."""
-    folder = tmp_path_factory.mktemp("template")
-    shutil.copy(ROOT / "copier.yml", folder)
-    for name in ("extensions", "template"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
+    """The template as it is in the working tree."""
+    return copy_template(tmp_path_factory.mktemp("template"))
 
 
 class Render(Protocol):

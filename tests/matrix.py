@@ -1,5 +1,6 @@
 """Every answer combination, computed from the questions and the registry."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -96,3 +97,15 @@ def setups(
         pytest.param(setup, id=str(setup), marks=() if setup in usual else others)
         for setup in SETUPS
     ]
+
+
+def part(text: str) -> slice:
+    """Read `2/6` as what picks the second of six even parts of a list.
+
+    Raises:
+        ArgumentTypeError: there is no such part.
+    """
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 0 < int(number) <= int(count)):
+        raise ArgumentTypeError(f"{text} is no part: the first of six is 1/6")
+    return slice(int(number) - 1, None, int(count))

@@ -12,6 +12,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from matrix import ROOT
+
 # What would change where a command of the service finds its settings or its environment, or make
 # it slow: without bytecode, each start of Alembic takes seconds.
 PRIVATE = {
@@ -22,6 +24,14 @@ PRIVATE = {
     "UV_PROJECT_ENVIRONMENT",
     "VIRTUAL_ENV",
 }
+
+
+def copy_template(folder: Path) -> Path:
+    """Copy the template without its history, which Copier would otherwise clone for each render."""
+    shutil.copy(ROOT / "copier.yml", folder)
+    for name in ("extensions", "template"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 class CommandFailed(AssertionError):

@@ -14,8 +14,8 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -230,6 +230,14 @@ def mariadb() -> Iterator[Server]:
         server = MariaDB(url, folder / "socket")
         with sandbox.serve(server, signal.SIGKILL, program, *options) as running:
             yield running
+
+
+# What serves a backend; a file needs nothing.
+SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
+    "postgresql": postgresql,
+    "mysql": mariadb,
+    "mariadb": mariadb,
+}
 
 
 @dataclass
