@@ -131,6 +131,7 @@ def check(name: str, directory: Path) -> None:
         SystemExit: a step failed; the message has what it printed, and the line that repeats it.
     """
     project = render(name, directory)
+    (project.path / ".env").unlink()  # git ignores it, so CI does not have it
     with database(find(name)[0]) as url:
         project.environment["DATABASE_URL"] = url
         for step in steps(project):
@@ -148,7 +149,8 @@ def requirements() -> list[str]:
     with TemporaryDirectory() as folder:
         for name in DISTINCT:
             details = tomllib.loads(render(name, Path(folder, name)).text("pyproject.toml"))
-            every.update(details["project"]["dependencies"], *details["dependency-groups"].values())
+            every.update(details["project"]["dependencies"], details["build-system"]["requires"])
+            every.update(*details["dependency-groups"].values())
     return sorted(every)
 
 

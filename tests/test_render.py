@@ -3,7 +3,6 @@
 import ast
 import configparser
 import re
-import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import yaml
 from conftest import Render
 from matrix import FIRST, KINDS, SETUPS, Setup, combinations, setups
-from project import Project
+from project import Project, check_rights, lint, lint_yaml
 
 PARSERS: dict[str, Callable[[str], object]] = {
     ".ini": lambda text: configparser.ConfigParser().read_string(text),
@@ -24,12 +23,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
 }
 RUFF_READS = (".py", ".toml")
 LEFTOVERS = re.compile(r"(?<!\$)\{\{|\{%|\{#|Undefined")
-
-
-def run(*command: str) -> None:
-    """Run a linter."""
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
 
 
 def contents(project: Project) -> dict[str, bytes]:
@@ -62,8 +55,8 @@ def test_every_combination_reads_as_if_written_by_hand(
         PARSERS.get(path.suffix, str)(text)
     python = {name: text for name, text in contents(project).items() if name.endswith(RUFF_READS)}
     if (seen := hash(tuple(python.items()))) not in clean:
-        run("ruff", "check", "--no-cache", "--quiet", str(project.path))
-        run("ruff", "format", "--no-cache", "--quiet", "--check", str(project.path))
+        lint("ruff", "check", "--no-cache", "--quiet", str(project.path))
+        lint("ruff", "format", "--no-cache", "--quiet", "--check", str(project.path))
         clean.add(seen)
 
 
@@ -102,16 +95,18 @@ def test_ci_and_container_files_pass_their_linters(
     render: Render, setup: Setup, ci: str, tmp_path: Path
 ) -> None:
     project = render(**setup.answers(ci=ci, container=True))
+    lint_yaml(project.path)
     schema = ("check-jsonschema", "--quiet", "--builtin-schema")
-
-    run(*schema, "vendor.compose-spec", str(project.path / "compose.yaml"))
-    run("hadolint", str(project.path / "Dockerfile"))
+    lint(*schema, "vendor.compose-spec", str(project.path / "compose.yaml"))
+    lint("hadolint", str(project.path / "Dockerfile"))
+    lint("prek", "validate-config", str(project.path / ".pre-commit-config.yaml"))
+    lint("validate-pyproject", str(project.path / "pyproject.toml"))
     if ci == "gitlab":
-        run(*schema, "vendor.gitlab-ci", str(project.path / ".gitlab-ci.yml"))
+        lint(*schema, "vendor.gitlab-ci", str(project.path / ".gitlab-ci.yml"))
     else:
-        workflow = str(project.path / ".github/workflows/ci.yml")
-        run(*schema, "vendor.github-workflows", workflow)
-        run("zizmor", "--offline", "--quiet", workflow)
+        workflow = project.path / ".github/workflows/ci.yml"
+        lint(*schema, "vendor.github-workflows", str(workflow))
+        check_rights(workflow)
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)

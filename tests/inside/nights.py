@@ -36,7 +36,7 @@ VERSIONS = Path("migrations/versions")
 LOCK = {
     "postgresql": f"SELECT pg_advisory_lock({PostgreSQLGuard.KEY})",
     "sqlite": "BEGIN IMMEDIATE",
-}.get(DIALECT, "SELECT GET_LOCK(CONCAT('alembic:', MD5(DATABASE())), 0)")
+}.get(DIALECT, "SELECT GET_LOCK(CONCAT('alembic:', SHA2(DATABASE(), 224)), 0)")
 
 only_postgresql = pytest.mark.skipif(DIALECT != "postgresql", reason="PostgreSQL's own")
 only_sqlite = pytest.mark.skipif(DIALECT != "sqlite", reason="SQLite's own")

@@ -1,0 +1,209 @@
+"""The matrix as CI gets it, and the workflows that get it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import ci
+import pytest
+import yaml
+from conftest import Render
+from matrix import FIRST, ROOT, SETUPS, Setup, options, part
+from project import Project, check_rights, lint, lint_yaml
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+JOBS: dict[str, Any] = yaml.safe_load(
+    (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+)["jobs"]
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    command = (sys.executable, str(ROOT / "tests" / "ci.py"), *arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def run_last_step(job: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the last step of a job of ours as GitHub does, with these variables."""
+    command = ("bash", "-e", "-c", JOBS[job]["steps"][-1]["run"])
+    inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return subprocess.run(
+        command, cwd=ROOT, env=inherited | variables, capture_output=True, text=True, check=False
+    )
+
+
+def test_ci_gets_every_setup_once(tmp_path: Path) -> None:
+    (tmp_path / "output").touch()
+
+    result = run_last_step("matrix", GITHUB_OUTPUT=str(tmp_path / "output"))
+
+    assert result.returncode == 0, result.stderr
+    name, _, text = (tmp_path / "output").read_text(encoding="utf-8").partition("=")
+    assert f"steps.list.outputs.{name} " in JOBS["matrix"]["outputs"][name]
+    entries = json.loads(text)["include"]
+    assert [entry["name"] for entry in entries] == list(map(str, SETUPS))
+    assert entries == [ci.entry(str(setup)) for setup in SETUPS]
+
+
+def test_every_combination_fits_into_one_matrix() -> None:
+    assert len(ci.EVERY) == len(SETUPS) * len(list(options()))
+    assert len(ci.EVERY) <= 256, "more than GitHub takes: list slices in several jobs"
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 7, len(ci.EVERY), len(ci.EVERY) + 1])
+def test_slices_are_an_even_partition(count: int) -> None:
+    names = list(ci.EVERY)
+
+    slices = [names[part(f"{number}/{count}")] for number in range(1, count + 1)]
+
+    assert sorted(chain.from_iterable(slices)) == sorted(names)
+    assert max(map(len, slices)) - min(map(len, slices)) <= 1
+
+
+def test_lists_are_limited_by_pattern_and_slice() -> None:
+    pattern = f"{FIRST[0].backend.name}-*"
+    names = [name for name in ci.EVERY if name.startswith(pattern[:-1])]
+
+    assert call("list", pattern, "--every", "--slice", "2/6").stdout.split() == names[1::6]
+    assert call("list").stdout.split() == list(ci.DISTINCT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["list", "nothing"], "Nothing in this part of the matrix is called nothing\n"),
+        (["list", "--slice", "7/6"], "argument --slice: 7/6 is no part: the first of six is 1/6\n"),
+        (["list", "--slice", "all"], "argument --slice: all is no part: the first of six is 1/6\n"),
+        (["render", f"{SETUPS[0]}s"], f"is called {SETUPS[0]}s: try {SETUPS[0]} or "),
+        (["check", "zzz"], "Nothing in the matrix is called zzz: try what `list` prints\n"),
+    ],
+)
+def test_what_is_not_there_is_a_sentence(
+    arguments: list[str], sentence: str, tmp_path: Path
+) -> None:
+    folder = [str(tmp_path / "new")] if arguments[0] != "list" else []
+
+    result = call(*arguments, *folder)
+
+    assert result.returncode != 0
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+
+    result = call("render", str(SETUPS[0]), str(tmp_path))
+
+    assert result.returncode != 0
+    assert result.stderr == f"{tmp_path} is not empty: name another directory\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", [str(SETUPS[0]), list(ci.EVERY)[-1]])
+def test_it_renders_what_the_tests_render(render: Render, name: str, tmp_path: Path) -> None:
+    def contents(project: Project) -> dict[str, str]:
+        return {
+            str(path.relative_to(project.path)): re.sub("(?m)^_src_path:.*", "", path.read_text())
+            for path in project.files
+        }
+
+    result = call("render", name, str(tmp_path / "service"))
+
+    setup, chosen = ci.find(name)
+    expected = render(**setup.answers(**chosen))
+    assert contents(Project(tmp_path / "service", {})) == contents(expected)
+    assert [line.strip() for line in result.stdout.splitlines()[-15:]] == ci.steps(expected)
+
+
+@pytest.mark.parametrize("setup", FIRST, ids=str)
+def test_steps_and_server_are_those_of_the_services_own_ci(render: Render, setup: Setup) -> None:
+    project = render(**setup.answers(ci="github"))
+    job = yaml.safe_load(project.text(".github/workflows/ci.yml"))["jobs"]["test"]
+    gitlab = yaml.safe_load(render(**setup.answers(ci="gitlab")).text(".gitlab-ci.yml"))["test"]
+    entry = ci.entry(str(setup))
+
+    ours = [step for step in ci.steps(project) if not step.startswith("git ")]
+    ours.remove("uv run alembic upgrade head --sql")
+    assert "\n".join(step["run"].strip() for step in job["steps"] if "run" in step) == "\n".join(
+        ours
+    )
+    assert ["uv sync", *(it for it in gitlab["script"] if it.startswith("uv "))] == ours
+    assert entry["url"] == job["env"]["DATABASE_URL"]
+    server = job.get("services", {}).get("db", {"image": ""})
+    assert entry["image"] == server["image"]
+    if entry["image"]:
+        assert entry["variables"] == server["env"]
+        assert [f"{entry['port']}:{entry['port']}"] == server["ports"]
+        assert entry["options"] == server["options"]
+
+
+def test_a_failed_step_says_how_to_repeat_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ci, "STEPS", "python -c 'print(40 + 2); raise SystemExit(3)'")
+
+    with pytest.raises(SystemExit) as failure:
+        ci.check(str(SETUPS[0]), tmp_path / "service")
+
+    assert "\n42\n" in str(failure.value)
+    assert f"\n    uv run python tests/ci.py check {SETUPS[0]} build/{SETUPS[0]}\n" in str(
+        failure.value
+    )
+
+
+@pytest.mark.slow
+def test_the_job_that_migrates(tmp_path: Path) -> None:
+    entry = ci.entry(str(SETUPS[0]))
+    variables = {"NAME": entry["name"], "DATABASE_URL": entry["url"], "RUNNER_TEMP": str(tmp_path)}
+
+    result = run_last_step("migrate", **variables)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (
+        re.findall(r"^\$ (.*)", result.stdout, re.MULTILINE)[3:]
+        == ci.steps(Project(tmp_path, {"package_name": "my_service"}))[3:]
+    )
+    assert re.search(r"\d+ passed", result.stdout)
+    assert result.stdout.count("Running upgrade  -> 0001") == 3
+    assert result.stdout.count("Running downgrade 0001 -> ") == 1
+
+
+def test_no_job_is_left_out_of_pass() -> None:
+    assert set(JOBS["pass"]["needs"]) == set(JOBS) - {"pass"}
+    assert JOBS["pass"]["if"] == "always()"
+    assert not [name for name, job in JOBS.items() if "continue-on-error" in str(job)]
+
+
+@pytest.mark.parametrize("result", ["success", "failure", "cancelled", "skipped"])
+def test_pass_needs_the_success_of_each_job(result: str) -> None:
+    passed = run_last_step("pass", RESULTS=f"success {result} success").returncode == 0
+
+    assert passed == (result == "success")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_pass_their_linters(path: Path) -> None:
+    lint("check-jsonschema", "--quiet", "--builtin-schema", "vendor.github-workflows", str(path))
+    check_rights(path)
+
+
+def test_yaml_passes_its_linters() -> None:
+    lint_yaml(ROOT / ".github")
+
+
+def test_an_action_has_one_version(render: Render) -> None:
+    rendered = render(**SETUPS[0].answers(ci="github")).path / ".github" / "workflows" / "ci.yml"
+    uses = {
+        used
+        for path in (*WORKFLOWS, rendered)
+        for used in re.findall("uses: *(.*)", path.read_text(encoding="utf-8"))
+    }
+
+    assert len({used.partition("@")[0] for used in uses}) == len(uses)
