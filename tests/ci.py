@@ -162,11 +162,13 @@ def audit(more: list[str]) -> int:
     with TemporaryDirectory() as folder:
         lines = ["[project]", *(f"{name} = {value}" for name, value in project.items()), ""]
         Path(folder, "pyproject.toml").write_text("\n".join(lines), encoding="utf-8")
-        return subprocess.run(("uv", "audit", *more), cwd=folder, check=False).returncode
+        return subprocess.run(
+            ("uv", "audit", "--preview-features", "audit-command", *more), cwd=folder, check=False
+        ).returncode
 
 
-def parse() -> argparse.Namespace:
-    """What the command line says."""
+def parse(line: list[str] | None) -> argparse.Namespace:
+    """What a command line says; the program's own if there is none."""
     parser = argparse.ArgumentParser(description=__doc__, prog="tests/ci.py")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("list", help="print the names, one a line")
@@ -180,12 +182,16 @@ def parse() -> argparse.Namespace:
         command.add_argument("directory", type=Path, help="a new or empty one")
     command = commands.add_parser("audit", help="look for vulnerabilities in what is installed")
     command.add_argument("options", nargs="*", help="for `uv audit`, after --")
-    return parser.parse_args()
+    return parser.parse_args(line)
 
 
-def main() -> None:
-    """Run the command that the arguments name."""
-    arguments = parse()
+def main(line: list[str] | None = None) -> None:
+    """Run the command that the command line names.
+
+    Raises:
+        SystemExit: it failed; the message says why.
+    """
+    arguments = parse(line)
     if arguments.command == "list":
         names = fnmatch.filter(EVERY if arguments.every else DISTINCT, arguments.pattern)
         names = names[arguments.slice]

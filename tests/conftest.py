@@ -3,6 +3,7 @@
 import json
 import os
 import sysconfig
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -38,7 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not in the slice, of what marks and names have selected."""
-    chosen = items[part(config.getoption("--slice"))]
+    try:
+        chosen = items[part(config.getoption("--slice"))]
+    except ArgumentTypeError as error:
+        raise pytest.UsageError(f"--slice: {error}") from error
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 

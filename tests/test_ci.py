@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,6 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 JOBS: dict[str, Any] = yaml.safe_load(
     (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 )["jobs"]
-
-
-def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command."""
-    command = (sys.executable, str(ROOT / "tests" / "ci.py"), *arguments)
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def run_last_step(job: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -65,61 +58,69 @@ def test_slices_are_an_even_partition(count: int) -> None:
     assert max(map(len, slices)) - min(map(len, slices)) <= 1
 
 
-def test_lists_are_limited_by_pattern_and_slice() -> None:
-    pattern = f"{FIRST[0].backend.name}-*"
-    names = [name for name in ci.EVERY if name.startswith(pattern[:-1])]
+def test_lists_are_limited_by_pattern_and_slice(capsys: pytest.CaptureFixture[str]) -> None:
+    start = f"{FIRST[0].backend.name}-"
+    names = [name for name in ci.EVERY if name.startswith(start)]
 
-    assert call("list", pattern, "--every", "--slice", "2/6").stdout.split() == names[1::6]
-    assert call("list").stdout.split() == list(ci.DISTINCT)
+    ci.main(["list", f"{start}*", "--every", "--slice", "2/6"])
+
+    assert capsys.readouterr().out.split() == names[1::6]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("line", "sentence"),
     [
-        (["list", "nothing"], "Nothing in this part of the matrix is called nothing\n"),
-        (["list", "--slice", "7/6"], "argument --slice: 7/6 is no part: the first of six is 1/6\n"),
-        (["list", "--slice", "all"], "argument --slice: all is no part: the first of six is 1/6\n"),
-        (["render", f"{SETUPS[0]}s"], f"is called {SETUPS[0]}s: try {SETUPS[0]} or "),
-        (["check", "zzz"], "Nothing in the matrix is called zzz: try what `list` prints\n"),
+        ("list nothing", "Nothing in this part of the matrix is called nothing"),
+        ("list --slice 7/6", "argument --slice: 7/6 is no part: the first of six is 1/6"),
+        ("list --slice all", "argument --slice: all is no part: the first of six is 1/6"),
+        (f"render {SETUPS[0]}s new", f"matrix is called {SETUPS[0]}s: try {SETUPS[0]} or "),
+        ("check zzz new", "Nothing in the matrix is called zzz: try what `list` prints"),
     ],
 )
 def test_what_is_not_there_is_a_sentence(
-    arguments: list[str], sentence: str, tmp_path: Path
+    line: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = [str(tmp_path / "new")] if arguments[0] != "list" else []
+    monkeypatch.chdir(tmp_path)
 
-    result = call(*arguments, *folder)
+    with pytest.raises(SystemExit) as refusal:
+        ci.main(line.split())
 
-    assert result.returncode != 0
-    assert sentence in result.stderr
-    assert "Traceback" not in result.stderr
+    assert sentence in f"{refusal.value}\n{capsys.readouterr().err}"
+    assert refusal.value.code != 0
     assert not list(tmp_path.iterdir())
 
 
 def test_a_directory_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
 
-    result = call("render", str(SETUPS[0]), str(tmp_path))
+    with pytest.raises(SystemExit, match="is not empty: name another directory"):
+        ci.main(["render", str(SETUPS[0]), str(tmp_path)])
 
-    assert result.returncode != 0
-    assert result.stderr == f"{tmp_path} is not empty: name another directory\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 @pytest.mark.parametrize("name", [str(SETUPS[0]), list(ci.EVERY)[-1]])
-def test_it_renders_what_the_tests_render(render: Render, name: str, tmp_path: Path) -> None:
+def test_it_renders_what_the_tests_render(
+    render: Render, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def contents(project: Project) -> dict[str, str]:
         return {
             str(path.relative_to(project.path)): re.sub("(?m)^_src_path:.*", "", path.read_text())
             for path in project.files
         }
 
-    result = call("render", name, str(tmp_path / "service"))
+    ci.main(["render", name, str(tmp_path / "service")])
+    commands = [line.strip() for line in capsys.readouterr().out.splitlines()]
 
     setup, chosen = ci.find(name)
     expected = render(**setup.answers(**chosen))
     assert contents(Project(tmp_path / "service", {})) == contents(expected)
-    assert [line.strip() for line in result.stdout.splitlines()[-15:]] == ci.steps(expected)
+    assert f"cd {tmp_path / 'service'}" in commands
+    assert commands[-len(ci.steps(expected)) :] == ci.steps(expected)
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)
@@ -166,13 +167,10 @@ def test_the_job_that_migrates(tmp_path: Path) -> None:
     result = run_last_step("migrate", **variables)
 
     assert result.returncode == 0, result.stdout + result.stderr
-    assert (
-        re.findall(r"^\$ (.*)", result.stdout, re.MULTILINE)[3:]
-        == ci.steps(Project(tmp_path, {"package_name": "my_service"}))[3:]
-    )
     assert re.search(r"\d+ passed", result.stdout)
-    assert result.stdout.count("Running upgrade  -> 0001") == 3
-    assert result.stdout.count("Running downgrade 0001 -> ") == 1
+    assert "INSERT INTO alembic_version" in result.stdout
+    directions = re.findall(r"\] Running (\w+)", result.stdout)
+    assert directions == ["upgrade", "upgrade", "downgrade", "upgrade"]
 
 
 def test_no_job_is_left_out_of_pass() -> None:
