@@ -132,9 +132,8 @@ def test_steps_and_server_are_those_of_the_services_own_ci(render: Render, setup
 
     ours = [step for step in ci.steps(project) if not step.startswith("git ")]
     ours.remove("uv run alembic upgrade head --sql")
-    assert "\n".join(step["run"].strip() for step in job["steps"] if "run" in step) == "\n".join(
-        ours
-    )
+    github = "".join(step["run"].strip() + "\n" for step in job["steps"] if "run" in step)
+    assert github.splitlines() == ours
     assert ["uv sync", *(it for it in gitlab["script"] if it.startswith("uv "))] == ours
     assert entry["url"] == job["env"]["DATABASE_URL"]
     server = job.get("services", {}).get("db", {"image": ""})
