@@ -11,6 +11,7 @@ TEMPLATE = ROOT / "template"
 FILES = sorted(path for path in TEMPLATE.rglob("*") if path.is_file())
 # Files that say how the template is rendered and tested, without being about a driver.
 NEUTRAL = [ROOT / "copier.yml", ROOT / "extensions/context.py", ROOT / ".ci/run"]
+NEUTRAL += [ROOT / "tests/ci.py"]
 NEUTRAL += sorted((ROOT / ".github").rglob("*.yml"))
 DRIVERS = {driver.name for backend in BACKENDS for driver in backend.drivers}
 
