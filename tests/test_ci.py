@@ -4,9 +4,11 @@ import json
 import os
 import re
 import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import ci
 import pytest
@@ -170,6 +172,43 @@ def test_the_job_that_migrates(tmp_path: Path) -> None:
     assert "INSERT INTO alembic_version" in result.stdout
     directions = re.findall(r"\] Running (\w+)", result.stdout)
     assert directions == ["upgrade", "upgrade", "downgrade", "upgrade"]
+
+
+class Vulnerable(BaseHTTPRequestHandler):
+    """What OSV would answer if every release of SQLAlchemy were vulnerable."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        queries = json.loads(self.rfile.read(length))["queries"]
+        names = [query["package"]["name"] for query in queries]
+        self.asked.update(names)
+        found = {"vulns": [{"id": "TEST-1", "modified": "2026-01-01T00:00:00Z"}]}
+        self.answer({"results": [found if name == "sqlalchemy" else {} for name in names]})
+
+    def do_GET(self) -> None:
+        self.answer({"id": "TEST-1", "modified": "2026-01-01T00:00:00Z", "affected": []})
+
+    def answer(self, content: dict[str, Any]) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(content).encode())
+
+
+@pytest.mark.slow
+def test_audit_asks_about_all_that_services_install(capfd: pytest.CaptureFixture[str]) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Vulnerable) as osv:
+        Thread(target=osv.serve_forever, daemon=True).start()
+        code = ci.audit(["--service-url", f"http://127.0.0.1:{osv.server_port}"])
+        osv.shutdown()
+
+    assert code == 1
+    assert "sqlalchemy" in capfd.readouterr().out
+    asked = {name.replace("-", "_") for name in Vulnerable.asked}
+    assert {"alembic", "fastapi", "hatchling", "mypy", "uvicorn"} <= asked
+    for setup in SETUPS:
+        assert not setup.driver.installs or setup.driver.installs & asked, setup
 
 
 def test_no_job_is_left_out_of_pass() -> None:
