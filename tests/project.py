@@ -1,7 +1,6 @@
 """A rendered project, and how its commands are run."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -13,7 +12,6 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-import yaml
 from matrix import ROOT
 
 # What would change where a command of the service finds its settings or its environment, or make
@@ -34,33 +32,6 @@ def copy_template(folder: Path) -> Path:
     for name in ("extensions", "template"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
-
-
-def lint(*command: str) -> None:
-    """Run a linter; show what it says unless it is content."""
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
-
-
-def lint_yaml(folder: Path) -> None:
-    """Read the YAML in a folder: as YAML, and as what a workflow or an update of it could do."""
-    files = [str(path) for path in folder.rglob("*.y*ml") if ".venv" not in path.parts]
-    config = str(ROOT / ".github" / "zizmor.yml")
-    lint("yamllint", "--strict", "--config-file", str(ROOT / ".yamllint.yaml"), *files)
-    lint("zizmor", "--offline", "--quiet", "--persona", "pedantic", "--config", config, str(folder))
-
-
-def check_rights(workflow: Path) -> None:
-    """Demand that a workflow runs the code it names, and that a job has what it asks for alone."""
-    text = workflow.read_text(encoding="utf-8")
-    content = yaml.safe_load(text)
-    uses = re.findall(r"uses: *(.*)", text)
-    assert uses
-    for used in uses:
-        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
-    assert content["permissions"] == {}
-    for name, job in content["jobs"].items():
-        assert job["permissions"] in ({}, {"contents": "read"}), name
 
 
 class CommandFailed(AssertionError):

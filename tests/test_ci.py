@@ -14,8 +14,9 @@ import ci
 import pytest
 import yaml
 from conftest import Render
+from linters import check_rights, lint, lint_yaml
 from matrix import FIRST, ROOT, SETUPS, Setup, options, part
-from project import Project, check_rights, lint, lint_yaml
+from project import Project
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 JOBS: dict[str, Any] = yaml.safe_load(

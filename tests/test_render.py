@@ -13,8 +13,9 @@ import pytest
 import yaml
 from conftest import QUIETLY, Render
 from copier import run_copy
+from linters import check_rights, lint, lint_yaml
 from matrix import FIRST, KINDS, SETUPS, Setup, combinations, setups
-from project import Project, check_rights, lint, lint_yaml
+from project import Project
 
 PARSERS: dict[str, Callable[[str], object]] = {
     ".ini": lambda text: configparser.ConfigParser().read_string(text),
