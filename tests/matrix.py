@@ -1,5 +1,6 @@
 """Every answer combination, computed from the questions and the registry."""
 
+import subprocess
 from argparse import ArgumentTypeError
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encodi
 QUESTIONS: dict[str, dict[str, Any]] = {
     name: details for name, details in SETTINGS.items() if not name.startswith("_")
 }
+# The versions of the template that were released.
+TAGS = subprocess.run(
+    ("git", "-C", ROOT, "tag", "--list", "v*"), capture_output=True, text=True, check=False
+).stdout.split()
 
 
 @dataclass(frozen=True)

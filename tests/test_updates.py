@@ -14,10 +14,11 @@ import pytest
 from conftest import QUIETLY, Scratch
 from copier import run_copy, run_update
 from drivers import text_of
-from matrix import OPTIONS, PROGRAMS, ROOT, SETUPS, Setup, setups
-from packaging.version import Version
+from matrix import OPTIONS, PROGRAMS, ROOT, SETUPS, TAGS, Setup, setups
 from project import Project, get
 from sqlalchemy import URL
+
+pytestmark = pytest.mark.slow
 
 # One that is async and has a server, beside the plainest.
 ASYNC = {setup.backend.name: setup for setup in reversed(SETUPS) if setup.is_async}
@@ -326,7 +327,6 @@ def releases(clone: Callable[[], Template]) -> Template:
     return template
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("live", [grow, pare_down])
 @pytest.mark.parametrize("setup", setups([SETUPS[0], ASYNC_SERVER], pytest.mark.sweep))
 def test_a_service_that_lived_is_updated(
@@ -433,7 +433,6 @@ def test_options_go_on_and_off(releases: Template, tmp_path: Path, setup: Setup)
         assert likeness(service) == likeness(new)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("setup", setups([SETUPS[0]], pytest.mark.sweep))
 def test_the_example_goes_and_comes_back(
     releases: Template,
@@ -471,7 +470,6 @@ with_connection(Settings().database_url, add)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -595,10 +593,7 @@ def test_a_service_in_a_folder_of_a_repository(releases: Template, tmp_path: Pat
 
 # --- Releases -----------------------------------------------------------------------------------
 
-TAGS = Project(ROOT, {}).git("tag", "--list", "v*", check=False).split()
 
-
-@pytest.mark.slow
 @pytest.mark.parametrize("version", [*TAGS, "HEAD"])
 def test_every_release_updates_to_this_state(
     environment: Callable[[Setup], Path], tmp_path: Path, version: str
@@ -615,11 +610,3 @@ def test_every_release_updates_to_this_state(
     service.use(environment(SETUPS[0]))
     service.run("alembic", "upgrade", "head")
     assert re.search(r"\d+ passed", service.run("pytest", "-q"))
-
-
-def test_the_changelog_has_every_release() -> None:
-    headings = re.findall(r"(?m)^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"))
-
-    assert headings[0] == "Unreleased"
-    assert headings[1:] == sorted(headings[1:], key=Version, reverse=True)
-    assert {tag.removeprefix("v") for tag in TAGS} <= set(headings[1:])
