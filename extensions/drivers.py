@@ -402,7 +402,9 @@ SCHEMES = {scheme: backend for backend in BACKENDS for scheme in (backend.name, 
 EXAMPLES = " or ".join(backend.example for backend in BACKENDS[:2])
 HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
 DATABASE = re.compile(r"[\w .@#+-]{1,63}")  # PostgreSQL's limit; MySQL's is 64
-UNREADABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffd]")
+UNREADABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffd-\uffff]"
+)  # YAML cannot hold them as they are
 
 
 def parameter(name: str) -> str:

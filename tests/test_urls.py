@@ -115,6 +115,8 @@ REFUSED = [
     (f"postgresql://u:{SECRET}%ff@h/db", "percent escape that is not UTF-8"),
     (f"postgresql://u:{SECRET}%0a@h/db", "control character"),
     ("postgresql://h/db\nx", "control character"),
+    (f"postgresql://u:{SECRET}\x85@h/db", "control character"),
+    (f"postgresql://u\u2028:{SECRET}@h/db", "control character"),
     ("postgresql://h/a/b", "in the database's name"),
     ("postgresql://h/" + "a" * 64, "63 characters at most"),
     ("postgresql://h/db?nonsense=1", "'nonsense' in the URL; remove it"),
@@ -201,6 +203,24 @@ def test_every_file_has_the_same_url_and_one_has_the_password(render: Render, se
         compose = yaml.safe_load(project.text("compose.yaml"))["services"]["api"]["environment"]
         port = setup.backend.server.port
         assert make_url(compose["DATABASE_URL"]) == tracked.set(host="db", port=port)
+
+
+def test_characters_beyond_the_first_plane_come_out_of_yaml_as_they_are(render: Render) -> None:
+    url = "mysql://😀:p@h/𐀀"
+
+    github = render(database_url=url, ci="github")
+    gitlab = render(database_url=url, ci="gitlab")
+
+    compose = yaml.safe_load(github.text("compose.yaml"))["services"]
+    workflow = yaml.safe_load(github.text(".github/workflows/ci.yml"))["jobs"]["test"]
+    pipeline = yaml.safe_load(gitlab.text(".gitlab-ci.yml"))["test"]
+    assert compose["db"]["environment"]["MYSQL_USER"] == "😀"
+    for variables in (
+        compose["db"]["environment"],
+        workflow["services"]["db"]["env"],
+        pipeline["services"][0]["variables"],
+    ):
+        assert variables["MYSQL_DATABASE"] == "𐀀"
 
 
 def test_text_of_means_nothing_to_shells_and_dotenv() -> None:
