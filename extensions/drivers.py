@@ -55,9 +55,10 @@ class Driver:
 
     ``extras`` are SQLAlchemy's, ``requirements`` what these leave out, ``installs`` the names of
     all that comes with them (distributions and modules, with underscores). ``query`` are the URL
-    parameters that ``connect()`` takes as text, ``translations`` those of sibling drivers that it
-    knows under another name. ``build`` are the Debian packages without which it cannot be built,
-    ``run`` those without which it cannot be imported; both empty where there are wheels.
+    parameters that ``connect()`` takes as text, ``repeated`` those that may be there twice,
+    ``translations`` those of sibling drivers that it knows under another name. ``build`` are the
+    Debian packages without which it cannot be built, ``run`` those without which it cannot be
+    imported; both empty where there are wheels.
     ``latin1_password`` says that it encodes passwords in Latin-1, where servers expect UTF-8.
     """
 
@@ -66,6 +67,7 @@ class Driver:
     requirements: tuple[str, ...] = ()
     installs: frozenset[str] = frozenset()
     query: frozenset[str] = frozenset()
+    repeated: frozenset[str] = frozenset()
     translations: Mapping[str, Translation] = field(default_factory=dict)
     build: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
@@ -87,13 +89,15 @@ class Driver:
         return make_url(f"{backend.name}+{self.name}://").get_dialect().is_async
 
     def translate(self, url: URL) -> URL:
-        """Return ``url`` with its parameters as this driver takes them.
+        """Return ``url`` for this driver, with its parameters as it takes them.
 
         Raises:
-            UrlError: a parameter has no equivalent here.
+            UrlError: a parameter has no equivalent here, or a value that nobody can use.
         """
         query: Query = {}
         for name, value in url.query.items():
+            if not isinstance(value, str) and name not in self.repeated:
+                raise UrlError(f"{self.name} takes {parameter(name)} only once in the URL")
             rule = self.translations.get(name)
             if rule is None and name in self.query:
                 query[name] = value
@@ -102,7 +106,23 @@ class Driver:
             if equivalent is None:
                 raise UrlError(f"{self.name} does not take {parameter(name)} in the URL")
             query |= equivalent
-        return url.set(query=query)
+        url = url.set(drivername=f"{url.get_backend_name()}+{self.name}", query=query)
+        if query and not has_usable_values(url):
+            each = {name: url.set(query={name: value}) for name, value in query.items()}
+            name = next((it for it in each if not has_usable_values(each[it])), next(iter(each)))
+            raise UrlError(f"{self.name} cannot use the value of {parameter(name)} in the URL")
+        return url
+
+
+def has_usable_values(url: URL) -> bool:
+    """Whether SQLAlchemy can make numbers, truth values and hosts of a URL's parameters."""
+    try:
+        url.get_dialect()().create_connect_args(url)
+    except (ArgumentError, TypeError, ValueError):
+        return False
+    except ImportError:  # the driver is not installed here: its constants come after the values
+        return True
+    return True
 
 
 @dataclass(frozen=True)
@@ -198,6 +218,7 @@ LIBPQ_QUERY = words("""
     sslcrldir sslkey sslmode sslrootcert sslsni ssl_max_protocol_version ssl_min_protocol_version
     target_session_attrs tcp_user_timeout
 """)
+HOSTS = words("host port")  # of servers that stand in for each other
 PSYCOPG = words("psycopg psycopg_binary tzdata")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 TO_LIBPQ: Mapping[str, Translation] = {
@@ -230,6 +251,7 @@ POSTGRESQL = Backend(
             extras=("postgresql-psycopgbinary",),
             installs=PSYCOPG,
             query=LIBPQ_QUERY,
+            repeated=HOSTS,
             translations=TO_LIBPQ,
         ),
         Driver(
@@ -237,6 +259,7 @@ POSTGRESQL = Backend(
             extras=("asyncio", "postgresql-psycopgbinary"),
             installs=PSYCOPG | words("greenlet"),
             query=LIBPQ_QUERY,
+            repeated=HOSTS,
             translations=TO_LIBPQ,
         ),
         Driver(
@@ -247,6 +270,7 @@ POSTGRESQL = Backend(
                 gsslib host krbsrvname passfile port prepared_statement_cache_size service
                 target_session_attrs
             """),
+            repeated=HOSTS,
             translations=TO_ASYNCPG,
         ),
         Driver(
@@ -254,6 +278,7 @@ POSTGRESQL = Backend(
             extras=("postgresql-psycopg2binary",),
             installs=words("psycopg2 psycopg2_binary"),
             query=LIBPQ_QUERY,
+            repeated=HOSTS,
             translations=TO_LIBPQ,
         ),
         Driver(
@@ -545,8 +570,7 @@ class ParsedUrl:
         if driver is None:
             known = ", ".join(self.backend.by_name)
             raise UrlError(f"Use one of {known}: the URL is for {self.backend.title}")
-        drivername = f"{self.backend.name}+{driver.name}"
-        return Database(self.backend, driver, driver.translate(self.url).set(drivername=drivername))
+        return Database(self.backend, driver, driver.translate(self.url))
 
 
 @dataclass(frozen=True)
