@@ -521,7 +521,7 @@ class ParsedUrl:
             raise UrlError(
                 f"Name a file, as in {example}: a database in memory is gone before it is used"
             )
-        if url.database.endswith(("/", "\\")):
+        if re.split(r"[/\\]", url.database)[-1] in ("", ".", ".."):
             raise UrlError(f"Name a file, as in {example}: the URL ends in a folder")
 
     def values(self) -> Iterable[str]:

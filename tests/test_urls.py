@@ -143,6 +143,8 @@ REFUSED = [
     ("sqlite:///:memory:", "in memory is gone"),
     ("sqlite://app.db", "three slashes"),
     ("sqlite:////tmp/", "the URL ends in a folder"),
+    ("sqlite:///..", "the URL ends in a folder"),
+    ("sqlite:///data/.", "the URL ends in a folder"),
     ("sqlite:///file:app.db?mode=memory&uri=true", "'mode'"),
 ]
 
