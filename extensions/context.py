@@ -17,6 +17,7 @@ from jinja2 import Environment
 
 # What the service installs or calls its own folders, whatever its driver: a package or a
 # distribution of the same name would hide it. A test compares this list with what is installed.
+# Then what Python itself does not list, and names that Windows keeps for devices.
 TAKEN = frozenset(
     """
     alembic annotated_doc annotated_types anyio ast_serialize certifi click colorama detail docs
@@ -25,7 +26,9 @@ TAKEN = frozenset(
     pathspec pluggy py pydantic pydantic_core pydantic_settings pygments pytest python_dotenv
     ruff sqlalchemy squawk_cli src starlette tests truststore typing_extensions typing_inspection
     tzdata uvicorn
-    aux con nul prn
+    test
+    aux com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8
+    lpt9 nul prn
     """.split()
 )
 LONGEST = 40  # keeps every rendered line within the formatter's width

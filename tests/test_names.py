@@ -31,7 +31,9 @@ GOOD = {
     "FastAPI": "fastapi_service",
     "python-dotenv": "python_dotenv_service",
     "tests": "tests_service",
+    "Test": "test_service",
     "con": "con_service",
+    "COM1": "com1_service",
 }
 BAD = {
     "": "Give it a name",
