@@ -14,7 +14,7 @@ from context import is_taken
 from copier import run_copy
 from copier.errors import UserMessageError
 from drivers import NAMES_OF_DRIVERS
-from matrix import SETUPS, Setup
+from matrix import FIRST, SETUPS, Setup
 
 GOOD = {
     "My Service": "my_service",
@@ -64,6 +64,14 @@ def test_names_that_become_packages(render: Render, name: str, package: str) -> 
     assert (project.path / "src" / package / "main.py").is_file()
     assert f'name = "{package.replace("_", "-")}"' in project.text("pyproject.toml")
     assert f"# {name}\n" in project.text("README.md")
+
+
+@pytest.mark.parametrize("name", ["null", "true", "on"])
+@pytest.mark.parametrize("setup", FIRST[:2], ids=str)
+def test_names_that_yaml_takes_for_something_else(render: Render, setup: Setup, name: str) -> None:
+    project = render(**setup.answers(project_name=name))
+
+    assert yaml.safe_load(project.text("compose.yaml"))["name"] == name
 
 
 @pytest.mark.parametrize("way", ["default", "data"])
