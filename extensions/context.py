@@ -69,12 +69,18 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", ascii_name.lower()).strip("_")[:LONGEST].strip("_")
 
 
+def width_of(text: str) -> int:
+    """How many columns a text takes, as formatters count them."""
+    return sum(2 if unicodedata.east_asian_width(it) in "FW" else 1 for it in text)
+
+
 def project_name_error(name: str) -> str:
     """Say what is wrong with a project name; nothing if it can be used."""
     if not name.strip():
         return "Give it a name, such as My Service"
-    if len(name) > LONGEST:
-        return f"Use at most {LONGEST} characters, not {len(name)}"
+    if (width := width_of(name)) > LONGEST:
+        counted = "" if width == len(name) else " (a wide one counts twice)"
+        return f"Use at most {LONGEST} characters{counted}, not {width}"
     if not re.fullmatch(r"[^\W\d_]([\w .-]*\w)?", unicodedata.normalize("NFC", name)):
         return "Start with a letter; then use letters, digits, spaces, dots, hyphens, underscores"
     if not slug(name)[:1].isalpha():

@@ -14,6 +14,7 @@ from context import is_taken
 from copier import run_copy
 from copier.errors import UserMessageError
 from drivers import NAMES_OF_DRIVERS
+from linters import lint
 from matrix import FIRST, SETUPS, Setup
 
 GOOD = {
@@ -52,6 +53,7 @@ BAD = {
     "-": "Start with a letter",
     "注文": "Start with a Latin letter",
     "a" * 120: "Use at most 40 characters, not 120",
+    "A" + "注" * 20: "a wide one counts twice",
 }
 BAD_PACKAGES = ["class", "json", "fastapi", "tests", "a-b", "A", "1a", "", "a.b", "../a", "a" * 41]
 
@@ -64,6 +66,14 @@ def test_names_that_become_packages(render: Render, name: str, package: str) -> 
     assert (project.path / "src" / package / "main.py").is_file()
     assert f'name = "{package.replace("_", "-")}"' in project.text("pyproject.toml")
     assert f"# {name}\n" in project.text("README.md")
+
+
+@pytest.mark.parametrize("name", ["x", "a" * 40, "A" + "注" * 19, "\uff21cme Сервис"])
+def test_names_that_ruff_has_nothing_against(render: Render, name: str) -> None:
+    project = render(project_name=name)
+
+    for command in ("check", "format --check"):
+        lint("ruff", *command.split(), "--no-cache", "--quiet", str(project.path))
 
 
 @pytest.mark.parametrize("name", ["null", "true", "on"])
