@@ -45,8 +45,12 @@ def socket_file(value: str, url: URL) -> Query | None:
 
 
 def socket_directory(value: str, url: URL) -> Query | None:
-    """Turn a PostgreSQL socket file into the directory that libpq and others ask for."""
-    return {"host": value.rpartition("/")[0]}
+    """Turn a PostgreSQL socket file into the directory and the port that libpq and others take."""
+    match = re.fullmatch(r"(/.*)/\.s\.PGSQL\.([0-9]+)", value)
+    if not match:
+        return None
+    directory, port = match.groups()
+    return {"host": directory} | ({} if int(port) == (url.port or 5432) else {"port": port})
 
 
 @dataclass(frozen=True, eq=False)

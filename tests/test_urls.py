@@ -43,6 +43,11 @@ ACCEPTED = [
         "psycopg",
         "postgresql+psycopg:///db?host=%2Frun%2Fpostgresql",
     ),
+    (
+        "postgresql+psycopg:///db?unix_sock=/run/postgresql/.s.PGSQL.5433",
+        "psycopg",
+        "postgresql+psycopg:///db?host=%2Frun%2Fpostgresql&port=5433",
+    ),
     ("postgresql+pg8000:///db?host=h", "pg8000", "postgresql+pg8000:///db?host=h"),
     (
         "postgresql:///db?host=a:5432&host=b:5433",
@@ -129,6 +134,7 @@ REFUSED = [
     ("postgresql://h/db?sslmode=perhaps", "'sslmode'"),
     ("postgresql+asyncpg://h/db?application_name=x", "asyncpg does not take 'application_name'"),
     ("postgresql+pg8000://h/db?sslmode=require", "pg8000 does not take 'sslmode'"),
+    ("postgresql+psycopg:///db?unix_sock=1", "psycopg does not take 'unix_sock'"),
     ("mysql+aiomysql://h/db?ssl_ca=/ca.pem", "aiomysql does not take 'ssl_ca'"),
     ("mysql://h/db?useSSL=false", "'useSSL'"),
     ("mysql://h/db?{{7}}=1", "such a parameter"),
