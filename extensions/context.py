@@ -128,6 +128,7 @@ class ServiceContext(ContextHook):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._choices: dict[str, list[str]] | None = None
+        self._last: dict[str, Any] | None = None
         registry: MutableMapping[str, Any] = environment.globals
         taken = registry["names_of_drivers"]
         self.parse_url = registry["parse_url"]
@@ -158,26 +159,51 @@ class ServiceContext(ContextHook):
     def check_given(self, context: MutableMapping[str, Any]) -> None:
         """Refuse what was given on the command line as the questionnaire would, in one sentence.
 
+        Also what was answered the last time: Copier would go on with the default, unasked.
+
         Raises:
             InvalidAnswer: for the first bad answer.
         """
         data = context["_copier_conf"]["data"]
-        if not data:
-            return
         for name, answer in data.items():
             if answer is None:
                 raise InvalidAnswer(f"{name}: Give it a value, or leave it out.")
-        given = {name: str(answer) for name, answer in data.items()}
+        self.check(context, data)
+        if "driver" in data and "database_url" in context["_copier_answers"]:
+            self.check_driver(context["database_url"], str(data["driver"]))
+        last = {name: it for name, it in self.last_answers(context).items() if name not in data}
+        try:
+            self.check(context, last)
+            if "driver" in last and "database_url" in last:
+                self.check_driver(last["database_url"], last["driver"])
+        except InvalidAnswer as error:
+            raise InvalidAnswer(
+                f"{error} This was the answer so far: change it with --data."
+            ) from None
+
+    def check(self, context: MutableMapping[str, Any], answers: Mapping[str, Any]) -> None:
+        """Refuse the first bad one of some answers, of whatever type they are."""
+        given = {name: str(answer) for name, answer in answers.items()}
         for name in ("project_name", "database_url", "package_name"):
             if name in given and (error := self.environment.filters[f"{name}_error"](given[name])):
                 raise InvalidAnswer(f"{name}: {error}.")
-        if "driver" in given and "database_url" in context["_copier_answers"]:
-            url = self.parse_url(context["database_url"])
-            if error := error_of(url.choose, given["driver"]):
-                raise InvalidAnswer(f"driver: {error}.")
         for name, choices in self.choices(context).items():
             if name in given and given[name].lower() not in choices:
                 raise InvalidAnswer(f"{name}: Choose one of {', '.join(choices)}.")
+
+    def check_driver(self, database_url: str, driver: str) -> None:
+        """Refuse a driver that does not go with a URL."""
+        if error := error_of(self.parse_url(database_url).choose, driver):
+            raise InvalidAnswer(f"driver: {error}.")
+
+    def last_answers(self, context: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        """The answers that an update or a second copy starts from."""
+        if self._last is None:
+            settings = context["_copier_conf"]
+            file = Path(settings["dst_path"], settings["answers_file"])
+            known = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+            self._last = {name: it for name, it in known.items() if not name.startswith("_")}
+        return self._last
 
     def choices(self, context: MutableMapping[str, Any]) -> dict[str, list[str]]:
         """The answers that ``copier.yml`` lists, for each question where it lists them."""

@@ -1,7 +1,8 @@
-"""After `copier update`: what a project's owner wrote stays where the template moved or dropped it.
+"""Around `copier update`: what a project's owner wrote stays, where Copier alone would lose it.
 
 Copier deletes each file that the template's new version lacks, with whatever was changed in it, and
-brings a file that was deleted back under its new name. `copier.yml` runs this in the project.
+brings a file that was deleted back under its new name. `copier.yml` runs this in the project,
+before and after each update.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
+from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from subprocess import PIPE
 from tempfile import TemporaryDirectory
@@ -17,10 +21,13 @@ from tempfile import TemporaryDirectory
 import yaml
 from copier import run_copy
 
+TEMPLATE = Path(__file__).parent.parent  # Copier's clone of it, with the new version
 OURS, BASE, THEIRS = "before updating", "last update", "after updating"
+Version = tuple[str, str]  # a file's mode and blob, as git has them
+MISSING: Version = ("", "")
 
 
-def git(*arguments: str, stdin: str | None = None, check: bool = True) -> str:
+def git(*arguments: str | Path, stdin: str | None = None, check: bool = True) -> str:
     """Run git without the project's hooks; return what it prints."""
     command = ("git", "-c", f"core.hooksPath={os.devnull}", *arguments)
     return subprocess.run(
@@ -28,95 +35,178 @@ def git(*arguments: str, stdin: str | None = None, check: bool = True) -> str:
     ).stdout
 
 
-def paths(*arguments: str) -> set[Path]:
-    """Paths that git lists, relative to the project."""
+def paths(*arguments: str | Path) -> set[Path]:
+    """Paths that git lists."""
     return {Path(name) for name in git(*arguments, "-z").split("\0") if name}
 
 
-def render_last_version(answers_file: str, folder: Path) -> None:
-    """Render what the project was before the update, had nobody changed it."""
-    answers = yaml.safe_load(git("show", f"HEAD:./{answers_file}"))
-    source, commit = answers["_src_path"], answers["_commit"]
-    data = {name: answer for name, answer in answers.items() if not name.startswith("_")}
-    run_copy(source, folder, data, vcs_ref=commit, defaults=True, quiet=True, unsafe=True)
+# --- What the template rendered, and renders ----------------------------------------------------
 
 
-def moved(last: Path, lost: set[Path], added: set[Path]) -> dict[Path, Path]:
+def render(template: Path, answers: str, folder: Path) -> set[Path]:
+    """Render a version of the template with the answers in a file's text; return the names."""
+    given = yaml.safe_load(answers)
+    data = {name: answer for name, answer in given.items() if not name.startswith("_")}
+    run_copy(str(template), folder, data, defaults=True, quiet=True, unsafe=True)
+    return {path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()}
+
+
+def render_last(answers_file: str, folder: Path) -> set[Path]:
+    """Render what the project would be, had nobody changed it since the last update."""
+    command = ("git", "-C", TEMPLATE, "archive", os.environ["VERSION_FROM"])
+    archive = subprocess.run(command, check=True, stdout=PIPE).stdout
+    with TemporaryDirectory() as template:
+        with tarfile.open(fileobj=BytesIO(archive)) as content:
+            content.extractall(template, filter="data")
+        return render(Path(template), git("show", f"HEAD:./{answers_file}"), folder)
+
+
+def render_new(answers_file: str, folder: Path) -> set[Path]:
+    """Render what the project would be now, had nobody ever changed it."""
+    with TemporaryDirectory() as template:
+        shutil.copytree(
+            TEMPLATE, template, ignore=shutil.ignore_patterns(".git"), dirs_exist_ok=True
+        )
+        return render(Path(template), Path(answers_file).read_text(encoding="utf-8"), folder)
+
+
+# --- Before: what Copier does not see -----------------------------------------------------------
+
+
+def obstacles(answers_file: str, destination: str) -> Iterable[str]:
+    """Say, each time in a sentence, for which reason an update would lose or mix up something."""
+    if ".." in Path(destination).parts:
+        yield "Update from the project's folder, or name it without '..'"
+    if git("config", "status.showUntrackedFiles", check=False).strip() == "no":
+        yield "Unset git's status.showUntrackedFiles, which hides conflicts from Copier"
+    if git("config", "--type=bool", "core.sparseCheckout", check=False).strip() == "true":
+        yield "Disable git's sparse checkout: what it leaves out would be taken for deleted"
+    if not git("ls-tree", "HEAD", "--", answers_file, check=False):
+        yield f"Commit {answers_file}, which says what the project was rendered from"
+        return
+    everything = git("rev-parse", "--show-toplevel").rstrip("\n")
+    changed = paths("-C", everything, "diff", "--name-only", "--ignore-submodules", "HEAD")
+    changed |= paths("-C", everything, "ls-files", "--others", "*.rej")
+    if changed:
+        yield f"Commit or stash {listed(changed)}: an update works on the whole repository"
+    flags = (line.split(maxsplit=1) for line in git("ls-files", "-v").splitlines())
+    if hidden := {name for flag, name in flags if flag == "S" or flag.islower()}:
+        yield f"Have git look at {listed(hidden)} again: it was told to overlook changes there"
+    with TemporaryDirectory() as folder:
+        last = Path(folder)
+        rendered = render_last(answers_file, last)
+        git("-C", last, "init", "--quiet")
+        tracked = paths("-C", last, "ls-files", "--others", "--exclude-per-directory=.gitignore")
+    outside = tracked - paths("ls-files")
+    if outside := {name for name in outside if os.path.lexists(name) and not name.is_dir()}:
+        yield f"Commit {listed(outside)}, or move it away: it would be overwritten"
+    if folders := {name for name in rendered if name.is_dir()}:
+        yield f"Move {listed(folders)} away: it is a folder here, and a file in the template"
+
+
+def listed(names: Iterable[str | Path]) -> str:
+    """A few names of files."""
+    few = sorted(map(str, names))
+    return ", ".join(few[:3]) + (", ..." if few[3:] else "")
+
+
+# --- After: what Copier lost --------------------------------------------------------------------
+
+
+def committed(name: Path) -> Version:
+    """The mode and the blob of a file before the update."""
+    fields = git("ls-tree", "HEAD", "--", name).split()
+    return (fields[0], fields[2]) if fields else MISSING
+
+
+def stored(path: Path) -> Version:
+    """The mode and the blob of a file, which is then among git's objects."""
+    mode = "100755" if os.access(path, os.X_OK) else "100644"
+    return mode, git("hash-object", "-w", "--", path).strip()
+
+
+def moved(last: Path, dropped: set[Path], new: Path, added: set[Path]) -> dict[Path, Path]:
     """What the template has renamed: where it was, and where it is; git tells by the content."""
     with TemporaryDirectory() as folder:
-        for side, root, names in (("old", last, lost), ("new", Path(), added)):
+        for side, root, names in (("old", last, dropped), ("new", new, added)):
             Path(folder, side).mkdir()
             for name in names:
                 target = Path(folder, side, name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(root / name, target)
-        options = ("--no-index", "--find-renames", "--diff-filter=R", "--name-status", "-z")
-        fields = git("-C", folder, "diff", *options, "old", "new", check=False).split("\0")
+        # An empty file is like any other.
+        found = ("--find-renames", "--no-rename-empty", "-l0", "--diff-filter=R", "--name-status")
+        command = ("-C", folder, "diff", "--no-index", *found, "-z", "old", "new")
+        fields = git(*command, check=False).split("\0")
     return {
         Path(old).relative_to("old"): Path(new).relative_to("new")
         for old, new in zip(fields[1::3], fields[2::3], strict=False)
     }
 
 
-def merged(name: Path, ours: str, base: str, theirs: str) -> bytes:
-    """Merge three versions of a file, each a blob; where they conflict, git's index says so too."""
+def merge(name: Path, ours: Version, base: Version, theirs: Version) -> bool:
+    """Write the merge of three versions of a file; return whether they conflict.
+
+    Git's index has the conflict then. What cannot be merged, as it is no text, stays as it was.
+    """
     with TemporaryDirectory() as folder:
         sides = {OURS: ours, BASE: base, THEIRS: theirs}
-        for side, blob in sides.items():
+        for side, (_, blob) in sides.items():
             content = subprocess.run(("git", "cat-file", "blob", blob), check=True, stdout=PIPE)
             Path(folder, side).write_bytes(content.stdout)
         labels = [part for side in sides for part in ("-L", side)]
         command = ("git", "-C", folder, "merge-file", "-p", *labels, *sides)
-        result = subprocess.run(command, check=False, stdout=PIPE)
+        result = subprocess.run(command, check=False, capture_output=True)
+        is_text = result.returncode < 128
+        name.write_bytes(result.stdout if is_text else Path(folder, OURS).read_bytes())
+    executable = ours[0] if ours[0] != base[0] else theirs[0]
+    name.chmod(0o755 if executable == "100755" else 0o644)
     if result.returncode:
         mark_conflict(name, {1: base, 2: ours, 3: theirs})
-    return result.stdout
+    return result.returncode != 0
 
 
-def mark_conflict(name: Path, stages: dict[int, str]) -> None:
+def mark_conflict(name: Path, stages: dict[int, Version]) -> None:
     """Tell git's index of a conflict: the base is stage 1, the project 2, the template 3.
 
     https://git-scm.com/docs/git-update-index#_using_index_info
     """
     path = git("rev-parse", "--show-prefix").rstrip("\n") + name.as_posix()
     lines = [f"0 {'0' * 40}\t{path}"]
-    lines += [f"100644 {blob} {stage}\t{path}" for stage, blob in stages.items()]
+    lines += [f"{mode} {blob} {stage}\t{path}" for stage, (mode, blob) in stages.items()]
     git("update-index", "--index-info", stdin="\n".join(lines))
 
 
-def blob_of(path: Path) -> str:
-    """Store a file in git's objects; return its name there."""
-    return git("hash-object", "-w", str(path)).strip()
-
-
-def main(answers_file: str) -> None:
-    """Bring back what Copier removed although it was changed; say what it was."""
-    lost = paths("diff", "--name-only", "--diff-filter=D", "--relative", "HEAD")
-    added = paths("ls-files", "--others", "--exclude-standard")
-    if not lost and not added:
-        return
-    with TemporaryDirectory() as folder:
-        last = Path(folder)
-        render_last_version(answers_file, last)
-        rendered = {path.relative_to(last) for path in last.rglob("*") if path.is_file()}
-        gone = {name for name in rendered if not name.exists()}
-        renames = moved(last, gone, added)
-        for name in sorted(gone):
-            new = renames.get(name)
-            ours = git("rev-parse", f"HEAD:./{name.as_posix()}").strip() if name in lost else ""
-            base = blob_of(last / name)
-            if not ours and new:
-                new.unlink()
-                say("left out", new, f"it was {name}, which you had deleted")
-            elif ours in ("", base):
+def bring_back(answers_file: str) -> None:
+    """Bring back what Copier removed or overwrote although it was changed; say what it was."""
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        last, new = Path(one), Path(other)
+        before, after = render_last(answers_file, last), render_new(answers_file, new)
+        dropped = {name for name in before - after if not os.path.lexists(name)}
+        added = {name for name in after - before if name.is_file() and committed(name) == MISSING}
+        renames = moved(last, dropped, new, added)
+        for name in sorted(dropped):
+            ours, base, place = committed(name), stored(last / name), renames.get(name)
+            if ours == MISSING and place:
+                place.unlink()
+                say("left out", place, f"it was {name}, which you had deleted")
+            elif ours in (MISSING, base):
                 continue
-            elif new:
-                new.write_bytes(merged(new, ours, base, blob_of(new)))
-                say("merged", new, f"it was {name}, which you had changed")
+            elif place:
+                conflicts = merge(place, ours, base, stored(new / place))
+                say("conflict" if conflicts else "merged", place, f"it was {name}")
             else:
                 git("checkout", "HEAD", "--", f"./{name.as_posix()}")
                 mark_conflict(name, {1: base, 2: ours})
                 say("conflict", name, "you had changed it, and the template no longer has it")
+            Path(f"{name}.rej").unlink(missing_ok=True)
+        # Copier merges no file that some .gitignore matches, though it is tracked.
+        ignored = paths("ls-files", "--cached", "--ignored", "--exclude-standard")
+        for name in sorted(ignored & before & after):
+            ours, base, theirs = committed(name), stored(last / name), stored(new / name)
+            if ours not in (MISSING, base):
+                conflicts = merge(name, ours, base, theirs)
+                say("conflict" if conflicts else "merged", name, "git ignores it, though it has it")
 
 
 def say(what: str, path: Path, why: str) -> None:
@@ -124,5 +214,17 @@ def say(what: str, path: Path, why: str) -> None:
     print(f"{what:>11}  {path}: {why}", file=sys.stderr)
 
 
+def main(stage: str, answers_file: str, destination: str) -> None:
+    """Do what has to be done before or after an update.
+
+    Raises:
+        SystemExit: before it, if it would lose something; the message says what to do.
+    """
+    if stage == "after":
+        bring_back(answers_file)
+    elif obstacle := next(iter(obstacles(answers_file, destination)), ""):
+        sys.exit(f"{obstacle}. Nothing was changed.")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

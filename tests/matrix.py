@@ -55,6 +55,8 @@ FIRST = [setup for setup in SETUPS if setup.driver is setup.backend.drivers[0]]
 # One set-up of each program that runs a database: MariaDB is MySQL's too.
 PROGRAMS = [setup for setup in FIRST if setup.backend.name != "mysql"]
 SERVED = [setup for setup in SETUPS if setup.backend.server]
+# One set-up of each driver: for what is the driver's own. MySQL's are MariaDB's too.
+DRIVERS = list({setup.driver.name: setup for setup in SETUPS}.values())
 KINDS = {setup.kind: setup for setup in reversed(SETUPS)}
 
 
@@ -95,12 +97,14 @@ def combinations() -> list[ParameterSet]:
 
 
 def setups(
-    usual: Collection[Setup] = FIRST, others: pytest.MarkDecorator = pytest.mark.slow
+    usual: Collection[Setup] = FIRST,
+    others: pytest.MarkDecorator = pytest.mark.slow,
+    among: Collection[Setup] = SETUPS,
 ) -> list[ParameterSet]:
     """Every set-up; those beyond the usual ones are for slow runs, or for a sweep."""
     return [
         pytest.param(setup, id=str(setup), marks=() if setup in usual else others)
-        for setup in SETUPS
+        for setup in among
     ]
 
 

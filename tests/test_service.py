@@ -8,17 +8,13 @@ from pathlib import Path
 import pytest
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import FIRST, KINDS, SETUPS, Setup
+from matrix import DRIVERS, FIRST, KINDS, PROGRAMS, SETUPS, Setup, setups
 from project import Project, get
 from sqlalchemy import URL
 
 pytestmark = pytest.mark.slow
 
 every_setup = pytest.mark.parametrize("setup", SETUPS, ids=str)
-# What is installed depends on the driver alone.
-every_driver = pytest.mark.parametrize(
-    "setup", {setup.driver.name: setup for setup in SETUPS}.values(), ids=str
-)
 
 
 MORE = """
@@ -156,7 +152,7 @@ def test_a_hundred_requests_at_once(service: Project) -> None:
     assert {status for status, _ in answers} == {200}
 
 
-@every_driver
+@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep, among=DRIVERS))
 def test_the_commands_of_its_readme(
     render: Render, setup: Setup, database: URL, environment: Callable[[Setup], Path]
 ) -> None:

@@ -388,8 +388,17 @@ def test_what_is_looked_at_and_allowed(
     project.git("commit", "--quiet", "--message=Released")
     assert not lint(project, "lint")
     assert "revisions read: 0, released and left out: 4" in project.log
-    postgresql = ("-x", "url=postgresql://localhost/other")
+
+
+def test_a_linter_that_is_not_installed(
+    render: Render, environment: Callable[[Setup], Path]
+) -> None:
+    [setup] = (it for it in FIRST if it.backend.linters)
+    project = render(**setup.answers())
+    project.use(environment(FIRST[0]))
+
     output = project.run(
-        "python", "-m", f"{project.package}.migrations", *postgresql, "lint", "-r:", check=False
+        "python", "-m", f"{project.package}.migrations", "lint", "-r:", check=False
     )
+
     assert "FAILED: Install squawk" in output
