@@ -1,7 +1,8 @@
 """How Alembic compares models with a database, and how it writes what it finds into revisions."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Literal, TypeGuard
 
 from alembic.autogenerate.api import AutogenContext
@@ -9,6 +10,7 @@ from alembic.autogenerate.render import _repr_type
 from alembic.operations.ops import (
     AlterColumnOp,
     CreateIndexOp,
+    CreateTableOp,
     DropConstraintOp,
     DropIndexOp,
     DropTableOp,
@@ -41,7 +43,37 @@ def tidy(context: MigrationContext, revision: object, scripts: list[MigrationScr
     """Leave out of new revisions what is not needed, or does not work everywhere."""
     for script in scripts:
         for operations in (*script.upgrade_ops_list, *script.downgrade_ops_list):
-            operations.ops = list(tidied(operations.ops))
+            operations.ops = list(tidied(in_order(operations.ops)))
+
+
+def in_order(operations: list[MigrateOperation]) -> list[MigrateOperation]:
+    """Drop tables before those that they refer to, and create them after these.
+
+    Alembic drops in any order, and creates in the reverse of it. A cycle needs a person.
+    """
+    creates = {key(op): op for op in operations if isinstance(op, CreateTableOp)}
+    drops = {key(op): op for op in operations if isinstance(op, DropTableOp)}
+    try:
+        created = [creates[name] for name in by_reference(creates)]
+        dropped = [drops[name] for name in by_reference(drops)][::-1]
+    except CycleError:
+        return operations
+    others = [op for op in operations if not isinstance(op, CreateTableOp | DropTableOp)]
+    return [*created, *others, *dropped]
+
+
+def key(operation: CreateTableOp | DropTableOp) -> str:
+    """The name under which a foreign key refers to a table."""
+    return ".".join(part for part in (operation.schema, operation.table_name) if part)
+
+
+def by_reference(tables: Mapping[str, CreateTableOp | DropTableOp]) -> Iterator[str]:
+    """The names of tables, after the names of those that they refer to."""
+    keys = {name: table.to_table().foreign_keys for name, table in tables.items()}
+    referred = {name: {it.target_fullname.rpartition(".")[0] for it in keys[name]} for name in keys}
+    return TopologicalSorter(
+        {name: sorted(referred[name] & keys.keys() - {name}) for name in keys}
+    ).static_order()
 
 
 def changes_nothing(operation: MigrateOperation) -> bool:

@@ -201,11 +201,15 @@ def block(definition: str) -> str:
     return f":\n{indent(definition, '    ')}" if definition else ""
 
 
+# A list of texts that PostgreSQL has read back from its own words: there it casts them once more.
+CAST = re.compile(r"\(('(?:[^']|'')*'::character varying)\)::text|\((ARRAY\[[^]]*\])\)::text\[\]")
+
+
 def read_postgresql(connection: Connection) -> Iterator[tuple[str, str]]:
     """Read PostgreSQL's catalogs, in its own words and with other schemas' names written out."""
     connection.execute(text("SET LOCAL search_path TO public"))
     for name, definition in connection.execute(text(POSTGRESQL)).all():
-        yield str(name), str(definition)
+        yield str(name), CAST.sub(r"\1\2", str(definition))
 
 
 def read_mysql(connection: Connection) -> Iterator[tuple[str, str]]:
