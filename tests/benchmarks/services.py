@@ -22,8 +22,7 @@ PACKAGE = "my_service"
 TARGET = f"from {PACKAGE}.models import Base\n\ntarget_metadata = Base.metadata"
 MODULE = f"""
 from datetime import datetime
-from decimal import Decimal
-from sqlalchemy import ForeignKey, Numeric, String, text
+from sqlalchemy import ForeignKey, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 from {PACKAGE}.db.base import Base
 """
@@ -37,7 +36,7 @@ class Item{number}(Base):
 COLUMNS = """
     code: Mapped[str] = mapped_column(String(40), unique=True)
     note: Mapped[str | None] = mapped_column(String(200))
-    amount: Mapped[Decimal] = mapped_column(Numeric(12, 2), server_default="0")
+    quantity: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=text("CURRENT_TIMESTAMP"))
     previous_id: Mapped[int | None] = mapped_column(ForeignKey("items_{previous}.id"), index=True)
 """
@@ -151,9 +150,9 @@ class Service:
                 models += COLUMN.format(number=number)
                 up = f'add_column("{table}", sa.Column("{column}", sa.String(50)))'
                 down_again = f'drop_column("{table}", "{column}")'
-            id, down = f"{number + 1:04}", f"{number:04}"
-            text = REVISION.format(id=id, down=down, up=up, down_again=down_again)
-            path = self.project.path / "migrations" / "versions" / f"{id}_revision.py"
+            name, down = f"{number + 1:04}", f"{number:04}"
+            text = REVISION.format(id=name, down=down, up=up, down_again=down_again)
+            path = self.project.path / "migrations" / "versions" / f"{name}_revision.py"
             path.write_text(text, encoding="utf-8")
         self.write_models(models)
         self.migrations("mend")()
@@ -173,6 +172,7 @@ class Workshop:
         self.template = copy_template(Path(mkdtemp(dir=folder)))
         self.server = cache(self.start)
         self.commands = cache(self.install)
+        self.facts: dict[str, str] = {}
 
     def start(self, backend: Backend) -> Server:
         """Start a backend's server, to be stopped with the stack."""
@@ -188,8 +188,8 @@ class Workshop:
 
     def render(self, path: Path, setup: Setup, **answers: Any) -> dict[str, Any]:
         """Render a service; return its answers."""
-        answers = {"project_name": "My Service", **setup.answers(), **answers}
-        return run_copy(str(self.template), path, data=answers, **QUIETLY).answers.combined
+        data = {"project_name": "My Service", **setup.answers(), **answers}
+        return {**run_copy(str(self.template), path, data=data, **QUIETLY).answers.combined}
 
     @contextmanager
     def service(self, setup: Setup, **answers: Any) -> Iterator[Service]:

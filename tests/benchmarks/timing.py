@@ -28,6 +28,10 @@ class Costs:
         return shown + spread * (len(self.wall) > 1)
 
 
+def nothing() -> None:
+    """Do what has no cost."""
+
+
 def short(seconds: float) -> str:
     """A number with three digits that count."""
     digits = 3 if seconds < 1 else 2 if seconds < 10 else 1
@@ -48,7 +52,7 @@ def processor_time() -> float:
 
 
 def in_turns(
-    contenders: Mapping[str, Work], rounds: int, before: Work = lambda: None
+    contenders: Mapping[str, Work], rounds: int, before: Work = nothing
 ) -> dict[str, Costs]:
     """Run contenders in turns, who goes first changing, after a round that does not count.
 

@@ -1,0 +1,99 @@
+"""The results as Markdown and as a plot."""
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+from matplotlib import pyplot
+from timing import Costs, ratios
+
+START, END = "<!-- Measured: {} -->\n", "<!-- end -->"
+STYLES = {"alembic upgrade head": "-", "alembic check": "--"}
+COLORS = {"ours": "tab:blue", "stock": "tab:gray"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command costs for each contender, on a database, with so many revisions or tables."""
+
+    database: str
+    command: str
+    costs: dict[str, Costs]
+    size: int = 0
+
+
+def table(*columns: str, rows: Iterator[Sequence[object]]) -> str:
+    """A table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def compared(size: str, results: list[Result]) -> str:
+    """A table of ours against stock."""
+    sizes = (size,) if size else ()
+
+    def rows() -> Iterator[Sequence[object]]:
+        for it in results:
+            ours, stock = it.costs["ours"], it.costs["stock"]
+            times = (f"{ratio:.2f}" for ratio in ratios(ours, stock))
+            wanted = (f"{it.size:,}",) if size else ()
+            yield it.database, *wanted, f"`{it.command}`", ours, stock, *times
+
+    return table(
+        "database", *sizes, "command", "ours", "stock", "ratio", "ratio of CPU time", rows=rows()
+    )
+
+
+def alone(size: str, results: list[Result]) -> str:
+    """A table of what has no counterpart."""
+    rows = (
+        (it.database, f"{it.size:,}", f"`{it.command}`", costs)
+        for it in results
+        for costs in it.costs.values()
+    )
+    return table("database", size, "command", "", rows=rows)
+
+
+def plot(path: Path, **groups: list[Result]) -> None:
+    """Draw how long commands take by size, a row for each group, a column for each database."""
+    databases = list(dict.fromkeys(it.database for group in groups.values() for it in group))
+    matplotlib.rcParams |= {"svg.hashsalt": "", "svg.fonttype": "none", "font.size": 9}
+    figure, grid = pyplot.subplots(
+        len(groups), len(databases), figsize=(10, 6), sharey=True, squeeze=False, layout="tight"
+    )
+    for row, (what, results) in zip(grid, groups.items(), strict=True):
+        for axes, database in zip(row, databases, strict=True):
+            for command, style in STYLES.items():
+                here = [it for it in results if (it.database, it.command) == (database, command)]
+                for name, color in COLORS.items():
+                    sizes = [it.size for it in here]
+                    seconds = [it.costs[name].seconds for it in here]
+                    label = f"{name}: {command}"
+                    axes.plot(sizes, seconds, style, color=color, marker=".", label=label)
+            axes.set(xscale="log", yscale="log", xlabel=what, title=database)
+            axes.grid(alpha=0.3)
+        row[0].set_ylabel("seconds")
+    grid[0][0].legend(fontsize=7)
+    figure.savefig(path, metadata={"Date": None})
+    # Matplotlib leaves spaces at the ends of lines.
+    text = path.read_text(encoding="utf-8")
+    path.write_text("".join(f"{line.rstrip()}\n" for line in text.splitlines()), encoding="utf-8")
+
+
+def machine() -> str:
+    """The processor, and how many there are."""
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.exists() else []
+    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return f"{next(iter(models), platform.processor())}, {os.cpu_count()} cores"
+
+
+def replace_measured(page: Path, command: str, text: str) -> None:
+    """Put what was measured into a page, between its marks."""
+    start = START.format(command)
+    before, _, rest = page.read_text(encoding="utf-8").partition(start)
+    after = rest.partition(END)[2]
+    page.write_text(f"{before}{start}\n{text.strip()}\n\n{END}{after}", encoding="utf-8")
