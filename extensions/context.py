@@ -7,6 +7,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Mapping, MutableMapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ class ServiceContext(ContextHook):
         self._last: dict[str, Any] | None = None
         registry: MutableMapping[str, Any] = environment.globals
         taken = registry["names_of_drivers"]
-        self.parse_url = registry["parse_url"]
+        self.parse_url = cache(registry["parse_url"])
         environment.filters["project_name_error"] = project_name_error
         environment.filters["package_name_error"] = lambda name: package_name_error(name, taken)
         environment.filters["database_url_error"] = lambda url: error_of(self.parse_url, url)

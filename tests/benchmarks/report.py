@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,36 +25,23 @@ class Result:
     size: int = 0
 
 
-def table(*columns: str, rows: Iterator[Sequence[object]]) -> str:
+def table(*columns: str, rows: Iterable[Sequence[object]]) -> str:
     """A table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
 def compared(size: str, results: list[Result]) -> str:
-    """A table of ours against stock."""
-    sizes = (size,) if size else ()
+    """A table of ours against stock, where that has the command."""
 
-    def rows() -> Iterator[Sequence[object]]:
-        for it in results:
-            ours, stock = it.costs["ours"], it.costs["stock"]
-            times = (f"{ratio:.2f}" for ratio in ratios(ours, stock))
-            wanted = (f"{it.size:,}",) if size else ()
-            yield it.database, *wanted, f"`{it.command}`", ours, stock, *times
+    def row(it: Result) -> Sequence[object]:
+        ours, stock = it.costs["ours"], it.costs.get("stock")
+        ratio = map("{:.2f}".format, ratios(ours, stock)) if stock else ("", "")
+        sizes = [f"{it.size:,}"] * bool(size)
+        return it.database, *sizes, f"`{it.command}`", ours, stock or "", *ratio
 
-    return table(
-        "database", *sizes, "command", "ours", "stock", "ratio", "ratio of CPU time", rows=rows()
-    )
-
-
-def alone(size: str, results: list[Result]) -> str:
-    """A table of what has no counterpart."""
-    rows = (
-        (it.database, f"{it.size:,}", f"`{it.command}`", costs)
-        for it in results
-        for costs in it.costs.values()
-    )
-    return table("database", size, "command", "", rows=rows)
+    columns = ("database", *([size] * bool(size)), "command", "ours", "stock")
+    return table(*columns, "ratio", "ratio of CPU time", rows=map(row, results))
 
 
 def plot(path: Path, **groups: list[Result]) -> None:

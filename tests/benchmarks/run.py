@@ -20,16 +20,16 @@ from time import perf_counter
 ROOT = Path(__file__).parents[2]
 sys.path[1:1] = [str(ROOT / "tests"), str(ROOT / "extensions")]
 
-from matrix import PROGRAMS, SETUPS, Setup, options  # noqa: E402
+from matrix import PROGRAMS, SERVED, SETUPS, Setup, options  # noqa: E402
 from project import Project  # noqa: E402
-from report import Result, alone, compared, machine, plot, replace_measured, table  # noqa: E402
-from services import Service, Workshop  # noqa: E402
+from report import Result, compared, machine, plot, replace_measured, table  # noqa: E402
+from services import PACKAGE, Service, Workshop  # noqa: E402
 from timing import Costs, Work, in_turns, nothing  # noqa: E402
 
 COMMAND = "uv run --group benchmarks python tests/benchmarks/run.py"
 UPGRADE, CURRENT, CHECK = ("alembic upgrade head", "alembic current", "alembic check")
-# Beside one set-up of each program, one whose driver is async.
-ASYNC = [next(it for it in SETUPS if it.is_async and it.backend is own.backend) for own in PROGRAMS]
+# Beside one set-up of each program, one on a server whose driver is async.
+ASYNC = next(setup for setup in SERVED if setup.is_async)
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,16 @@ class Extent:
 
 
 FULL = Extent(
-    rounds=7,
+    rounds=5,
     programs=PROGRAMS,
-    others=ASYNC,
-    revisions={10: 3, 100: 3, 1000: 2, 3000: 1},
-    tables={10: 3, 50: 3, 200: 2, 500: 1},
+    others=[ASYNC],
+    revisions={10: 3, 100: 3, 1000: 1, 3000: 1},
+    tables={10: 3, 50: 3, 200: 1, 500: 1},
     every=1,
 )
-QUICK = Extent(1, PROGRAMS[:1], [], revisions={100: 1}, tables={10: 1}, every=20)
+# From where on nothing is done ahead of what counts: only bytecode would be, and is there.
+LONG = 1000
+QUICK = Extent(1, PROGRAMS[:1], [], revisions={100: 1}, tables={10: 1}, every=40)
 
 
 def name_of(setup: Setup) -> str:
@@ -111,28 +113,32 @@ def commands(workshop: Workshop, setup: Setup, rounds: int) -> Iterator[Result]:
         yield result(CURRENT, "empty")
 
 
+def settings(workshop: Workshop, setup: Setup, rounds: int) -> Iterator[Result]:
+    """What it costs that the service's settings say where its database is."""
+    imports = f"import alembic.command, {PACKAGE}.models"
+    reading = f"{imports}; from {PACKAGE}.settings import DatabaseSettings; DatabaseSettings()"
+    with workshop.service(setup) as service:
+        texts = {"ours": reading, "stock": imports}
+        work = {who: partial(service.project.run, "python", "-c", it) for who, it in texts.items()}
+        yield Result("none", "starting with the settings, without", in_turns(work, rounds))
+
+
 def by_size(
     workshop: Workshop, setup: Setup, size: int, rounds: int, grow: Callable[[Service, int], None]
 ) -> Iterator[Result]:
-    """What Alembic's commands cost with so many revisions or tables."""
+    """What commands cost with so many revisions or tables; those beside Alembic's in a
+    repository."""
+    database = setup.backend.title
     with workshop.service(setup, include_example=False) as service:
         grow(service, size)
-        for command in (UPGRADE, CURRENT, CHECK):
+        for command in (UPGRADE, CHECK):
+            work = service.alembic(*command.split()[1:])
             before = service.reset if command == UPGRADE else nothing
-            costs = in_turns(service.alembic(*command.split()[1:]), rounds, before)
-            yield Result(setup.backend.title, command, costs, size)
-
-
-def own(workshop: Workshop, setup: Setup, size: int, rounds: int) -> Iterator[Result]:
-    """What the commands cost that Alembic has not, with so many revisions in a repository."""
-    with workshop.service(setup, include_example=False) as service:
-        service.add_revisions(size)
-        service.project.git("init", "--quiet", "--initial-branch=main")
-        service.project.git("add", "--all")
-        service.project.git("commit", "--quiet", "--message=Commit")
+            yield Result(database, command, in_turns(work, rounds, before, size < LONG), size)
+        service.commit()
         for command in ("verify", "lint -r :"):
-            costs = in_turns({command: service.migrations(*command.split())}, rounds)
-            yield Result(setup.backend.title, command, costs, size)
+            work = {"ours": service.migrations(*command.split())}
+            yield Result(database, command, in_turns(work, rounds, warm_up=size < LONG), size)
 
 
 def renders_a_minute(workshop: Workshop, every: int) -> str:
@@ -153,18 +159,16 @@ def main(extent: Extent, plotted: Path | None) -> str:
         workshop = Workshop(Path(folder), stack)
         renders = rendering(workshop, extent.rounds)
         matrix = renders_a_minute(workshop, extent.every)
-        once: list[Result] = []
+        once = [*settings(workshop, PROGRAMS[0], extent.rounds)]
         for setup in (*extent.programs, *extent.others):
             say(setup, "the example")
             once += commands(workshop, setup, extent.rounds)
         revisions: list[Result] = []
         tables: list[Result] = []
-        checks: list[Result] = []
         for setup in extent.programs:
             for size, rounds in extent.revisions.items():
                 say(setup, f"{size} revisions")
                 revisions += by_size(workshop, setup, size, rounds, Service.add_revisions)
-                checks += own(workshop, setup, size, rounds)
             for size, rounds in extent.tables.items():
                 say(setup, f"{size} tables")
                 tables += by_size(workshop, setup, size, rounds, Service.add_tables)
@@ -174,11 +178,10 @@ def main(extent: Extent, plotted: Path | None) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in facts.items())
     sections = (
         ("Where", f"{machine()}; {versions}.\n"),
-        ("Rendering", f"{table('', '', rows=iter(renders.items()))}\n{matrix}\n"),
+        ("Rendering", f"{table('', '', rows=renders.items())}\n{matrix}\n"),
         ("Commands", compared("", once)),
         ("Revisions", compared("revisions", revisions)),
         ("Tables", compared("tables", tables)),
-        ("Commands that only the template has", alone("revisions", checks)),
     )
     return "\n".join(f"## {title}\n\n{text}" for title, text in sections)
 

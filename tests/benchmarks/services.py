@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from conftest import QUIETLY, SERVERS, copy_template
+from conftest import QUIETLY
 from copier import run_copy
 from drivers import Backend, Driver, text_of
 from matrix import Setup
-from project import Project
-from servers import Server
+from project import Project, copy_template
+from servers import SERVERS, Server
 from sqlalchemy import URL, make_url
 from timing import Work
 
@@ -156,6 +156,12 @@ class Service:
             path.write_text(text, encoding="utf-8")
         self.write_models(models)
         self.migrations("mend")()
+
+    def commit(self) -> None:
+        """Commit everything to a repository."""
+        self.project.git("init", "--quiet", "--initial-branch=main")
+        self.project.git("add", "--all")
+        self.project.git("commit", "--quiet", "--message=Commit")
 
     def facts(self) -> dict[str, str]:
         """The versions of what runs."""

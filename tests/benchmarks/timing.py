@@ -52,15 +52,16 @@ def processor_time() -> float:
 
 
 def in_turns(
-    contenders: Mapping[str, Work], rounds: int, before: Work = nothing
+    contenders: Mapping[str, Work], rounds: int, before: Work = nothing, warm_up: bool = True
 ) -> dict[str, Costs]:
-    """Run contenders in turns, who goes first changing, after a round that does not count.
+    """Run contenders in turns, who goes first changing, after a round that does not count if
+    there is to be one.
 
     `before` is called ahead of each run, outside of what is measured.
     """
     costs = {name: Costs([], []) for name in contenders}
     names = [*contenders]
-    for number in range(rounds + 1):
+    for number in range(0 if warm_up else 1, rounds + 1):
         for name in names if number % 2 else reversed(names):
             before()
             cpu, wall = processor_time(), perf_counter()

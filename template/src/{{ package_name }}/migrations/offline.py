@@ -60,6 +60,7 @@ class Recorder(Operations):
         self.path = script.path
         self.steps: list[Step] = []
         self.sql = context.impl.output_buffer = StringIO()
+        self.sql_line = self.sql_read = 0
         self.error: tuple[int, str] | None = None
         dialect = context.dialect
         engine = Engine(NullPool(NoRows), dialect, URL.create(dialect.name))  # type: ignore[arg-type]
@@ -80,8 +81,10 @@ class Recorder(Operations):
     def record(self, operation: MigrateOperation, statement: str = "", **how: bool) -> None:
         """Note an operation."""
         line = next((line for at, line in walk_stack(None) if self.is_revision(at)), 1)
-        sql_line = self.sql.getvalue().count("\n")
-        self.steps.append(Step(operation, line, sql_line, statement, **how))
+        self.sql.seek(self.sql_read)
+        self.sql_line += self.sql.read().count("\n")
+        self.sql_read = self.sql.tell()
+        self.steps.append(Step(operation, line, self.sql_line, statement, **how))
         # Statements that change or read rows have parameters, which not every value can stand for.
         if statement and not ROWS.match(statement):
             self.migration_context.impl.static_output(f"{statement};")
