@@ -36,6 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slice", default="1/1", help="2/6: only the second of six even parts")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """More workers than cores: many tests wait, for a lock, a server or a program."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not in the slice, of what marks and names have selected."""
