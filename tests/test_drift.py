@@ -10,7 +10,7 @@ import pymysql
 import pytest
 from conftest import Scratch
 from drivers import text_of
-from matrix import FIRST, ROOT, SERVED, Setup, setups
+from matrix import PROGRAMS, ROOT, SERVED, Setup, setups
 from project import Project
 from servers import Server
 from sqlalchemy import URL
@@ -74,7 +74,7 @@ def change(database: URL, statements: list[str]) -> None:
                     cursor.execute(part)
 
 
-@pytest.mark.parametrize("setup", FIRST, ids=str)
+@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_every_seed_is_named(service: Project, setup: Setup, database: URL) -> None:
     """The seeds' files make things, then change each in the way that the comment names."""
     backend = "mariadb" if setup.backend.name == "mysql" else setup.backend.name
@@ -104,7 +104,7 @@ def revisions(*names: str) -> list[str]:
     return ["CREATE TABLE alembic_version (version_num varchar(32))", *rows]
 
 
-@pytest.mark.parametrize("setup", setups(others=pytest.mark.sweep))
+@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep))
 def test_what_cannot_be_compared(
     service: Project, setup: Setup, scratch: Scratch, server: Callable[[str], Server]
 ) -> None:

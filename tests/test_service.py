@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import DRIVERS, FIRST, KINDS, PROGRAMS, SETUPS, Setup, setups
+from matrix import DRIVERS, KINDS, PROGRAMS, SETUPS, Setup, setups
 from project import Project, get
 from sqlalchemy import URL
 
@@ -51,7 +51,7 @@ def test_sql_without_a_database(service: Project, database: URL) -> None:
     assert "INSERT INTO alembic_version" in sql
 
 
-@pytest.mark.parametrize("setup", FIRST, ids=str)
+@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_the_url_on_the_command_line_wins(service: Project, setup: Setup, scratch: Scratch) -> None:
     other = f"url={text_of(scratch(setup))}"
 
@@ -71,7 +71,7 @@ def test_the_initial_revision_is_what_autogenerate_writes(service: Project) -> N
     assert body(service, "generated") == shipped
 
 
-@pytest.mark.parametrize("setup", FIRST, ids=str)
+@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_without_the_example(
     render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
 ) -> None:
@@ -119,7 +119,7 @@ def test_the_service_is_ready_once_its_database_is_migrated(service: Project) ->
         assert get(f"{address}/customers") == (200, '{"items":[],"total":0}')
 
 
-@pytest.mark.parametrize("setup", FIRST, ids=str)
+@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_generated_revisions_go_up_and_down(service: Project) -> None:
     """With what Alembic alone writes wrongly: a foreign key's index on MySQL, an enum's type on
     PostgreSQL."""

@@ -8,7 +8,7 @@ import pytest
 from chain import CHAIN, FAULTS, HEAD, MODELS
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import FIRST, Setup
+from matrix import PROGRAMS, Setup
 from project import Project
 
 pytestmark = pytest.mark.slow
@@ -96,12 +96,12 @@ def check_faults(service: Project, setup: Setup, names: Iterable[str]) -> None:
     assert not missed, "\n".join(f"{name}:\n{output}" for name, output in missed.items())
 
 
-@pytest.mark.parametrize("setup", FIRST, ids=str)
+@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_faults_are_caught(service: Project, setup: Setup) -> None:
     check_faults(service, setup, SLICE)
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("setup", FIRST, ids=str)
+@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_every_fault_is_caught(service: Project, setup: Setup) -> None:
     check_faults(service, setup, FAULTS)

@@ -67,7 +67,7 @@ def key(operation: CreateTableOp | DropTableOp) -> str:
     return ".".join(part for part in (operation.schema, operation.table_name) if part)
 
 
-def by_reference(tables: Mapping[str, CreateTableOp | DropTableOp]) -> Iterator[str]:
+def by_reference(tables: Mapping[str, CreateTableOp | DropTableOp]) -> Iterable[str]:
     """The names of tables, after the names of those that they refer to."""
     keys = {name: table.to_table().foreign_keys for name, table in tables.items()}
     referred = {name: {it.target_fullname.rpartition(".")[0] for it in keys[name]} for name in keys}
