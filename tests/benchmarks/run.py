@@ -28,6 +28,7 @@ from timing import Costs, Work, in_turns, nothing  # noqa: E402
 
 COMMAND = "uv run --group benchmarks python tests/benchmarks/run.py"
 UPGRADE, CURRENT, CHECK = ("alembic upgrade head", "alembic current", "alembic check")
+LINT = "lint -r :"  # all revisions, also those that are released
 # Beside one set-up of each program, one on a server whose driver is async.
 ASYNC = next(setup for setup in SERVED if setup.is_async)
 
@@ -51,8 +52,8 @@ FULL = Extent(
     rounds=5,
     programs=PROGRAMS,
     others=[ASYNC],
-    revisions={10: 3, 100: 3, 1000: 1, 3000: 1},
-    tables={10: 3, 50: 3, 200: 1, 500: 1},
+    revisions={10: 2, 100: 2, 1000: 1, 3000: 1},
+    tables={10: 2, 50: 2, 200: 1, 500: 1},
     every=1,
 )
 # From where on nothing is done ahead of what counts: only bytecode would be, and is there.
@@ -98,7 +99,7 @@ def rendering(workshop: Workshop, rounds: int) -> dict[str, Costs]:
 
 
 def commands(workshop: Workshop, setup: Setup, rounds: int) -> Iterator[Result]:
-    """What Alembic's commands cost with the example, on an empty database and at the head."""
+    """What Alembic's commands cost with the example, from an empty database and at the head."""
     with workshop.service(setup) as service:
 
         def result(command: str, where: str, before: Work = nothing) -> Result:
@@ -109,8 +110,6 @@ def commands(workshop: Workshop, setup: Setup, rounds: int) -> Iterator[Result]:
         workshop.facts |= service.facts()
         yield result(UPGRADE, "empty", service.reset)
         yield from (result(command, "at head") for command in (UPGRADE, CURRENT, CHECK))
-        service.reset()
-        yield result(CURRENT, "empty")
 
 
 def settings(workshop: Workshop, setup: Setup, rounds: int) -> Iterator[Result]:
@@ -120,14 +119,18 @@ def settings(workshop: Workshop, setup: Setup, rounds: int) -> Iterator[Result]:
     with workshop.service(setup) as service:
         texts = {"ours": reading, "stock": imports}
         work = {who: partial(service.project.run, "python", "-c", it) for who, it in texts.items()}
-        yield Result("none", "starting with the settings, without", in_turns(work, rounds))
+        yield Result("none", "start: with settings, without", in_turns(work, rounds))
 
 
 def by_size(
-    workshop: Workshop, setup: Setup, size: int, rounds: int, grow: Callable[[Service, int], None]
+    workshop: Workshop,
+    setup: Setup,
+    size: int,
+    rounds: int,
+    grow: Callable[[Service, int], None],
+    *own: str,
 ) -> Iterator[Result]:
-    """What commands cost with so many revisions or tables; those beside Alembic's in a
-    repository."""
+    """What Alembic's commands and the service's own cost with so many revisions or tables."""
     database = setup.backend.title
     with workshop.service(setup, include_example=False) as service:
         grow(service, size)
@@ -136,9 +139,9 @@ def by_size(
             before = service.reset if command == UPGRADE else nothing
             yield Result(database, command, in_turns(work, rounds, before, size < LONG), size)
         service.commit()
-        for command in ("verify", "lint -r :"):
+        for command in own:
             work = {"ours": service.migrations(*command.split())}
-            yield Result(database, command, in_turns(work, rounds, warm_up=size < LONG), size)
+            yield Result(database, command, in_turns(work, 1, warm_up=False), size)
 
 
 def renders_a_minute(workshop: Workshop, every: int) -> str:
@@ -168,16 +171,17 @@ def main(extent: Extent, plotted: Path | None) -> str:
         for setup in extent.programs:
             for size, rounds in extent.revisions.items():
                 say(setup, f"{size} revisions")
-                revisions += by_size(workshop, setup, size, rounds, Service.add_revisions)
+                add, own = Service.add_revisions, ("verify", LINT)
+                revisions += by_size(workshop, setup, size, rounds, add, *own)
             for size, rounds in extent.tables.items():
                 say(setup, f"{size} tables")
-                tables += by_size(workshop, setup, size, rounds, Service.add_tables)
+                tables += by_size(workshop, setup, size, rounds, Service.add_tables, LINT)
     if plotted:
         plot(plotted, revisions=revisions, tables=tables)
     facts = {"Copier": version("copier")} | workshop.facts
     versions = ", ".join(f"{name} {number}" for name, number in facts.items())
     sections = (
-        ("Where", f"{machine()}; {versions}.\n"),
+        ("Measured with", f"{machine()}; {versions}.\n"),
         ("Rendering", f"{table('', '', rows=renders.items())}\n{matrix}\n"),
         ("Commands", compared("", once)),
         ("Revisions", compared("revisions", revisions)),
