@@ -10,7 +10,7 @@ import pytest
 from conftest import Connect, Render
 from dotenv import dotenv_values
 from drivers import MARIADB, POSTGRESQL, ParsedUrl, text_of
-from matrix import DRIVERS, FIRST, Setup
+from matrix import DRIVERS, FIRST, Setup, setups
 from project import get
 from servers import Server
 from sqlalchemy import URL
@@ -22,6 +22,7 @@ PASSWORDS = [
     "a%b%40@/#$HOME${HOME}:? +'\"\\pässwörd",
 ]
 LOGGED_IN = [setup for setup in DRIVERS if setup.backend.server]
+KINDS = {(it.backend.name, it.is_async): it for it in reversed(LOGGED_IN)}.values()
 # What a URL means does not depend on the driver.
 ASKED = [setup for setup in FIRST if setup.backend in (POSTGRESQL, MARIADB)]
 
@@ -107,7 +108,7 @@ def test_every_driver_logs_in_with_all_of_them(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setup", LOGGED_IN, ids=str)
+@pytest.mark.parametrize("setup", setups(KINDS, pytest.mark.sweep, among=LOGGED_IN))
 def test_a_refused_login_does_not_show_the_password(
     render: Render, environment: Callable[[Setup], Path], accounts: Accounts, setup: Setup
 ) -> None:
