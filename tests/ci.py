@@ -25,7 +25,7 @@ sys.path.append(str(ROOT / "extensions"))
 from copier import run_copy  # noqa: E402
 from drivers import ParsedUrl, text_of  # noqa: E402
 from matrix import SETUPS, Setup, label, options, part  # noqa: E402
-from project import CommandFailed, Project, copy_template  # noqa: E402
+from project import QUIETLY, CommandFailed, Project, copy_template  # noqa: E402
 from servers import SERVERS, ServerUnavailable  # noqa: E402
 
 Case = tuple[Setup, dict[str, Any]]
@@ -95,10 +95,9 @@ def render(name: str, directory: Path) -> Project:
     setup, chosen = find(name)
     if directory.exists() and (directory.is_file() or any(directory.iterdir())):
         sys.exit(f"{directory} is not empty: name another directory")
-    quietly: dict[str, Any] = {"defaults": True, "unsafe": True, "quiet": True}
     with TemporaryDirectory() as folder:
         template = copy_template(Path(folder))
-        worker = run_copy(str(template), directory, data=setup.answers(**chosen), **quietly)
+        worker = run_copy(str(template), directory, data=setup.answers(**chosen), **QUIETLY)
     return Project(directory, dict(worker.answers.combined))
 
 

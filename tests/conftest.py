@@ -16,15 +16,13 @@ from copier import run_copy
 from drivers import text_of
 from filelock import FileLock
 from matrix import Setup, part
-from project import CommandFailed, Project, copy_template
+from project import QUIETLY, CommandFailed, Project, copy_template
 from pytest_copie.plugin import Copie
 from servers import SERVERS, Server, ServerUnavailable
 from sqlalchemy import URL, make_url
 
 # The tools that the tests call are those of their own environment.
 os.environ["PATH"] = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
-
-QUIETLY: dict[str, Any] = {"defaults": True, "unsafe": True, "quiet": True}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -25,6 +25,9 @@ PRIVATE = {
     "VIRTUAL_ENV",
 }
 
+# What Copier is told where nobody can be asked.
+QUIETLY: dict[str, Any] = {"defaults": True, "unsafe": True, "quiet": True}
+
 
 def copy_template(folder: Path) -> Path:
     """Copy the template without its history, which Copier would otherwise clone for each render."""
@@ -115,6 +118,11 @@ class Project:
         """Run git in the project."""
         who = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
         return self.run("git", *who, *arguments, check=check)
+
+    def commit(self, message: str = "Commit") -> None:
+        """Commit everything, also if nothing changed."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", f"--message={message}")
 
 
 def get(address: str) -> tuple[int, str]:

@@ -24,7 +24,6 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import QUIETLY
 from context import TAKEN, package_name_error, project_name_error
 from copier import run_copy
 from copier.errors import UserMessageError
@@ -47,7 +46,7 @@ from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
 from linters import lint
 from matrix import OPTIONS, SETUPS, Setup
-from project import PRIVATE, Project
+from project import PRIVATE, QUIETLY, Project
 from sqlalchemy import URL, make_url
 from test_render import PARSERS
 

@@ -126,8 +126,7 @@ def commit(project: Project, **revisions: str) -> None:
         file, text = revision(name, down)
         (project.path / VERSIONS / file).write_text(text, encoding="utf-8")
         ledger.write_text(project.text(LEDGER) + line(text), encoding="utf-8")
-    project.git("add", "--all")
-    project.git("commit", "--quiet", "--message=Commit")
+    project.commit()
 
 
 @dataclass

@@ -78,8 +78,7 @@ def test_through_env_file_and_environment_but_never_to_git(
     project.use(environment(setup))
 
     project.git("init", "--quiet")
-    project.git("add", "--all")
-    project.git("commit", "--quiet", "--message=First")
+    project.commit()
     for spelling in spellings(password):
         assert project.git("grep", "--fixed-strings", "-e", spelling, check=False) == ""
     assert quote(password, safe="+") in project.text(".env")

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import QUIETLY, Render
+from conftest import Render
 from copier import run_copy
 from linters import check_rights, lint, lint_yaml
 from matrix import FIRST, KINDS, SETUPS, Setup, combinations, setups
-from project import Project
+from project import QUIETLY, Project
 
 PARSERS: dict[str, Callable[[str], object]] = {
     ".ini": lambda text: configparser.ConfigParser().read_string(text),

@@ -384,8 +384,7 @@ def test_what_is_looked_at_and_allowed(
     assert lint(project, "lint", "-r", "seed2:") == [("seed2", "renaming-table")]
     project.run("python", "-m", f"{project.package}.migrations", "mend")
     project.git("init", "--quiet", "--initial-branch=main")
-    project.git("add", "--all")
-    project.git("commit", "--quiet", "--message=Released")
+    project.commit("Released")
     assert not lint(project, "lint")
     assert "revisions read: 0, released and left out: 4" in project.log
 

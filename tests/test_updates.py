@@ -11,12 +11,12 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from conftest import QUIETLY, Scratch
+from conftest import Scratch
 from copier import run_copy, run_update
 from copier.errors import UserMessageError
 from drivers import text_of
 from matrix import OPTIONS, PROGRAMS, ROOT, SETUPS, TAGS, Setup, setups
-from project import Project, get
+from project import QUIETLY, Project, get
 from sqlalchemy import URL
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ class Template:
 
     def release(self, version: str) -> None:
         """Commit everything and tag it."""
-        commit(Project(self.path, {}), version)
+        Project(self.path, {}).commit(version)
         Project(self.path, {}).git("tag", version)
 
     def find(self, name: str) -> Path:
@@ -58,14 +58,8 @@ class Template:
         worker = run_copy(str(self.path), folder, answers, vcs_ref=version, **QUIETLY)
         project = Project(folder, dict(worker.answers.combined))
         project.git("init", "--quiet", "--initial-branch=main")
-        commit(project, "From the template")
+        project.commit("From the template")
         return project
-
-
-def commit(project: Project, message: str) -> None:
-    """Commit everything."""
-    project.git("add", "--all")
-    project.git("commit", "--quiet", "--allow-empty", f"--message={message}")
 
 
 def update(project: Project, version: str, **answers: Any) -> None:
@@ -168,7 +162,7 @@ def test_no_edit_is_lost(clone: Callable[[], Template], tmp_path: Path) -> None:
     for name, (our_action, their_action) in pairs.items():
         our_action(project.path / "pages" / f"{name}.txt", "owner")
         their_action(theirs / f"{name}.txt", "template")
-    commit(project, "Ours")
+    project.commit("Ours")
     template.release("2.0.0")
 
     update(project, "2.0.0")
@@ -184,7 +178,7 @@ def test_no_edit_is_lost(clone: Callable[[], Template], tmp_path: Path) -> None:
         if 3 in sides:
             assert re.search("<<<<<<< before updating\n(.*\n)*>>>>>>> after updating\n", text)
     assert outcomes == {name: expected(*pair) for name, pair in pairs.items()}
-    commit(project, "Update")
+    project.commit("Update")
     update(project, "2.0.0")
     assert project.git("status", "--porcelain") == ""
 
@@ -214,7 +208,7 @@ def test_files_of_other_kinds(
     example = project.path / ".env.example"
     example.write_text(example.read_text("utf-8") + "OWN=1\n", "utf-8")
     project.git("add", "--force", ".env.example")
-    commit(project, "Ours")
+    project.commit("Ours")
     (project.path / ".env").unlink()
     for name in ("logo.png", "move.sh"):
         (theirs / name).rename(theirs / f"new_{name}")
@@ -282,7 +276,7 @@ def test_what_copier_does_not_see_is_refused(releases: Template, tmp_path: Path,
     service = Project(everything.path / "service", {})
     (everything.path / "README.md").write_text("All of it.\n", "utf-8")
     everything.git("init", "--quiet", "--initial-branch=main")
-    commit(everything, "Live")
+    everything.commit("Live")
     service.environment |= {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.com"}
     service.environment |= {"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.com"}
     service.run("sh", "-c", command)
@@ -477,7 +471,7 @@ def test_a_service_that_lived_is_updated(
     service.use(environment(setup))
     lived = live(service)
     (service.path / ".env").write_text(service.text(".env") + "OWN_SETTING=1\n", "utf-8")
-    commit(service, "Live")
+    service.commit("Live")
     service.run("alembic", "upgrade", "head")
     before = contents(service.path)
     neighbours = contents(around).keys() - {f"service/{name}" for name in before}
@@ -513,7 +507,7 @@ def test_a_service_that_lived_is_updated(
     service.run("alembic", "check")
     assert service.run("alembic", "heads") == head
     assert re.search(r"\d+ passed", service.run("pytest", "-q"))
-    commit(service, "Update")
+    service.commit("Update")
     if database.password:
         assert str(database.password) not in service.git("log", "--patch")
     update(service, "2.0.0")
@@ -547,7 +541,7 @@ def test_another_driver_is_what_a_new_service_has(
     revisions = contents(service.path / "migrations/versions")
     for setup in walk[1:]:
         update(service, "2.0.0", **setup.answers())
-        commit(service, str(setup))
+        service.commit(str(setup))
         new = releases.copy(tmp_path / str(setup), "2.0.0", **setup.answers())
         assert likeness(service) == likeness(new)
     assert contents(service.path / "migrations/versions") == revisions
@@ -559,7 +553,7 @@ def test_options_go_on_and_off(releases: Template, tmp_path: Path, setup: Setup)
     for place in (1, -1, 0):
         chosen = {name: allowed[place] for name, allowed in OPTIONS.items()}
         update(service, "2.0.0", **chosen)
-        commit(service, str(chosen))
+        service.commit(str(chosen))
         new = releases.copy(tmp_path / str(place), "2.0.0", **setup.answers(**chosen))
         assert likeness(service) == likeness(new)
 
@@ -589,7 +583,7 @@ def test_the_example_goes_and_comes_back(
         assert [re.sub(r"\s|['\"]", "", call) for call in found] == calls
         service.run("alembic", "upgrade", "head")
         assert re.search(r"\d+ passed", service.run("pytest", "-q"))
-        commit(service, f"Example: {included}")
+        service.commit(f"Example: {included}")
 
 
 CUSTOMER = """
@@ -667,7 +661,7 @@ def test_an_interrupted_update_is_repeated(
     for name in ("src/my_service/db/scratch.py", ".pre-commit-config.yaml"):
         edit(service, name, "e")
     (service.path / "Dockerfile").unlink()
-    commit(service, "Live")
+    service.commit("Live")
     start = service.git("rev-parse", "HEAD").strip()
     command = ("copier", "update", "--trust", "--defaults", "--quiet", "--vcs-ref=2.0.0")
 
@@ -711,7 +705,7 @@ def test_a_service_in_a_folder_of_a_repository(releases: Template, tmp_path: Pat
         ".pre-commit-config.yaml": edit(service, ".pre-commit-config.yaml", "repos:"),
     }
     (service.path / "Dockerfile").unlink()
-    commit(everything, "Live")
+    everything.commit("Live")
 
     update(service, "2.0.0")
 
@@ -721,7 +715,7 @@ def test_a_service_in_a_folder_of_a_repository(releases: Template, tmp_path: Pat
     status = everything.git("status", "--porcelain").splitlines()
     assert "UD services/billing/.pre-commit-config.yaml" in status
     assert all(line[3:].startswith("services/billing/") for line in status)
-    commit(everything, "Update")
+    everything.commit("Update")
     update(service, "2.0.0")
     assert everything.git("status", "--porcelain") == ""
 
@@ -741,7 +735,7 @@ def test_every_release_updates_to_this_state(
 
     update(service, "HEAD")
 
-    commit(service, "Update")
+    service.commit("Update")
     new = likeness(template.copy(tmp_path / "new", "HEAD"))
     assert likeness(service) == new
     # Copier cannot make a folder of what was a file.

@@ -9,11 +9,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from conftest import QUIETLY
 from copier import run_copy
 from drivers import Backend, Driver, text_of
 from matrix import Setup
-from project import Project, copy_template
+from project import QUIETLY, Project, copy_template
 from servers import SERVERS, Server
 from sqlalchemy import URL, make_url
 from timing import Work
