@@ -25,6 +25,14 @@ PRIVATE = {
     "VIRTUAL_ENV",
 }
 
+# Runs command lines of Alembic's one after the other.
+ALEMBIC = """
+import shlex, sys
+from alembic.config import main
+for line in sys.argv[1:]:
+    main(shlex.split(line))
+"""
+
 # What Copier is told where nobody can be asked.
 QUIETLY: dict[str, Any] = {"defaults": True, "unsafe": True, "quiet": True}
 
@@ -95,6 +103,10 @@ class Project:
         if check and process.returncode:
             raise CommandFailed(f"{' '.join(command)}\n{output}")
         return output
+
+    def alembic(self, *lines: str) -> str:
+        """Run Alembic's command lines in one process: most of the time of each is its imports."""
+        return self.run("python", "-c", ALEMBIC, *lines)
 
     @contextmanager
     def serving(self) -> Iterator[str]:

@@ -15,6 +15,7 @@ from sqlalchemy import URL
 pytestmark = pytest.mark.slow
 
 every_setup = pytest.mark.parametrize("setup", SETUPS, ids=str)
+every_driver = pytest.mark.parametrize("setup", setups(DRIVERS, pytest.mark.sweep))
 
 
 MORE = """
@@ -61,7 +62,7 @@ def test_the_url_on_the_command_line_wins(service: Project, setup: Setup, scratc
     assert "0001" not in service.run("alembic", "current")
 
 
-@every_setup
+@every_driver
 def test_the_initial_revision_is_what_autogenerate_writes(service: Project) -> None:
     shipped = body(service, "initial")
     (service.path / "migrations/versions/0001_initial.py").unlink()
@@ -79,8 +80,7 @@ def test_without_the_example(
     project.use(environment(setup))
     shipped = body(project, "initial")
 
-    project.run("alembic", "upgrade", "head")
-    project.run("alembic", "check")
+    project.alembic("upgrade head", "check")
     assert re.search(r"\d+ passed", project.run("pytest", "-q"))
     project.run("alembic", "downgrade", "base")
     (project.path / "migrations/versions/0001_initial.py").unlink()
@@ -90,24 +90,19 @@ def test_without_the_example(
 
 @every_setup
 def test_up_down_up_again_and_on(service: Project) -> None:
-    service.run("alembic", "upgrade", "head")
-    service.run("alembic", "check")
-    service.run("alembic", "downgrade", "base")
-    service.run("alembic", "upgrade", "head")
+    service.alembic("upgrade head", "check", "downgrade base", "upgrade head")
 
     model = service.path / "src" / service.package / "models" / "customer.py"
     column = "    phone: Mapped[str | None] = mapped_column(String(30))\n"
     model.write_text(model.read_text(encoding="utf-8") + column, encoding="utf-8")
-    service.run("alembic", "revision", "--autogenerate", "-m", "phone")
+    service.alembic("revision --autogenerate -m phone", "upgrade head", "check")
 
     calls = re.findall(r"op\.(\w+)\(", body(service, "phone").replace("op.batch_alter_table(", ""))
     assert calls == ["add_column", "drop_column"]
-    service.run("alembic", "upgrade", "head")
-    service.run("alembic", "check")
     service.run("python", "-m", f"{service.package}.migrations", "drift")
 
 
-@every_setup
+@every_driver
 def test_the_service_is_ready_once_its_database_is_migrated(service: Project) -> None:
     with service.serving() as address:
         assert get(f"{address}/health")[0] == 200
@@ -128,18 +123,14 @@ def test_generated_revisions_go_up_and_down(service: Project) -> None:
     before = model.read_text(encoding="utf-8")
     imported = before.replace("import CheckConstraint,", "import JSON, CheckConstraint, Computed,")
     model.write_text(imported + MORE, encoding="utf-8")
-    service.run("alembic", "revision", "--autogenerate", "-m", "come")
-    service.run("alembic", "upgrade", "head")
-    service.run("alembic", "check")
+    service.alembic("revision --autogenerate -m come", "upgrade head", "check")
     service.run("pytest", "-q", "tests/test_migrations.py")
 
     model.write_text(before, encoding="utf-8")
-    service.run("alembic", "revision", "--autogenerate", "-m", "go")
-    service.run("alembic", "upgrade", "head")
-    service.run("alembic", "check")
-    service.run("alembic", "downgrade", "base")
-    service.run("alembic", "upgrade", "head")
-    service.run("alembic", "check")
+    service.alembic(
+        "revision --autogenerate -m go",
+        *("upgrade head", "check", "downgrade base", "upgrade head", "check"),
+    )
 
 
 @pytest.mark.parametrize("setup", KINDS.values(), ids=str)
