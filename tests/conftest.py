@@ -4,7 +4,7 @@ import json
 import os
 import sysconfig
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 from copier import run_copy
 from drivers import text_of
 from filelock import FileLock
+from jinja2 import Environment
 from matrix import Setup, part
 from project import QUIETLY, CommandFailed, Project, copy_template
 from pytest_copie.plugin import Copie
@@ -48,6 +49,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(f"--slice: {error}") from error
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once() -> Iterator[None]:
+    """Compile each template and each path once: Copier does for each render, for half its time."""
+    compile_template: Callable[..., Any] = Environment.compile
+    compiled: dict[Hashable, Any] = {}
+
+    def compile_or_remember(environment: Environment, source: Any, *options: Any) -> Any:
+        key = (source, options, frozenset(environment.extensions))
+        if key not in compiled:
+            compiled[key] = compile_template(environment, source, *options)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile_or_remember)
+        yield
 
 
 @pytest.fixture(scope="session")
