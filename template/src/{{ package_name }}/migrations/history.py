@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
 
 Ledger = dict[str, str]
@@ -123,6 +123,22 @@ def released_revisions(config: Config) -> Ledger:
         return History(config).released().ledger
     except OSError:
         return {}
+
+
+def chosen_revisions(
+    config: Config, script: ScriptDirectory, rev_range: str | None
+) -> tuple[list[Script], Ledger]:
+    """The revisions of a range START:END, else those that are not released; and the released.
+
+    Raises:
+        CommandError: it is no range.
+    """
+    start, separator, end = (rev_range or ":").partition(":")
+    if not separator:
+        raise CommandError("Write the range as START:END; either may be left out")
+    released = {} if rev_range else released_revisions(config)
+    ordered = reversed([*script.walk_revisions(start or "base", end or "heads")])
+    return [revision for revision in ordered if revision.revision not in released], released
 
 
 def entries(text: str) -> Ledger:

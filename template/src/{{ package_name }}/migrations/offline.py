@@ -49,6 +49,13 @@ class NoRows:
         return self
 
 
+def failure(error: Exception, path: str) -> tuple[int, str]:
+    """The line where a revision stopped, and why."""
+    frames = walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == path]
+    return lines[-1] if lines else 1, f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 class Recorder(Operations):
     """What `alembic.op` is while a revision runs: the operations, and their SQL where it has any.
 
@@ -63,16 +70,15 @@ class Recorder(Operations):
         self.sql_line = self.sql_read = 0
         self.error: tuple[int, str] | None = None
         dialect = context.dialect
-        engine = Engine(NullPool(NoRows), dialect, URL.create(dialect.name))  # type: ignore[arg-type]
+        connect: Any = NoRows
+        engine = Engine(NullPool(connect), dialect, URL.create(dialect.name))
         event.listen(engine, "before_cursor_execute", self.execute_on_bind)
         self.bind = engine.connect()
         self._install_proxy()
         try:
             script.module.upgrade()
         except Exception as error:
-            lines = [line for at, line in walk_tb(error.__traceback__) if self.is_revision(at)]
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            self.error = lines[-1] if lines else 1, reason
+            self.error = failure(error, script.path)
 
     def is_revision(self, frame: Any) -> bool:
         """Whether a frame runs a line of the revision's own file."""
