@@ -23,9 +23,10 @@ TAKEN = frozenset(
     """
     alembic annotated_doc annotated_types anyio ast_serialize certifi click colorama detail docs
     dotenv fastapi h11 hatchling httpcore httpcore2 httpx httpx2 idna iniconfig librt mako
-    markupsafe migrations mypy mypy_extensions mypyc opentelemetry opentelemetry_api packaging
-    pathspec pluggy py pydantic pydantic_core pydantic_settings pygments pytest python_dotenv
-    ruff sqlalchemy squawk_cli src starlette tests truststore typing_extensions typing_inspection
+    markdown_it markdown_it_py markupsafe mdurl migrations mypy mypy_extensions mypyc opentelemetry
+    opentelemetry_api packaging paracelsus pathspec pluggy py pydantic pydantic_core
+    pydantic_settings pydot pygments pyparsing pytest python_dotenv rich ruff scripts shellingham
+    sqlalchemy squawk_cli src starlette tests truststore typer typing_extensions typing_inspection
     tzdata uvicorn
     test
     aux com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8
