@@ -2,10 +2,20 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from editorconfig import get_properties
 from matrix import ROOT
+
+EVERYWHERE = {
+    "charset": "utf-8",
+    "end_of_line": "lf",
+    "indent_style": "space",
+    "insert_final_newline": "true",
+    "trim_trailing_whitespace": "true",
+}
 
 
 def lint(*command: str) -> None:
@@ -33,3 +43,25 @@ def check_rights(workflow: Path) -> None:
     assert content["permissions"] == {}
     for name, job in content["jobs"].items():
         assert job["permissions"] in ({}, {"contents": "read"}), name
+
+
+def against_editorconfig(path: Path) -> Iterator[str]:
+    """What in a text file is against the .editorconfig above it."""
+    rules = get_properties(str(path.resolve()))
+    assert rules.items() >= EVERYWHERE.items()
+    text = path.read_bytes().decode()
+    if "\r" in text:
+        yield "a carriage return"
+    if text and not text.endswith("\n"):
+        yield "no newline at the end"
+    if re.search(r"[ \t]$", text, re.MULTILINE):
+        yield "blanks at the end of a line"
+    if re.search(r"^ *\t", text, re.MULTILINE):
+        yield "a tab"
+    if rules["max_line_length"] != "off":
+        limit = int(rules["max_line_length"])
+        yield from (f"a long line: {line}" for line in text.splitlines() if len(line) > limit)
+    indents = [len(it) for it in re.findall(r"^ +(?=[^ \n])", text, re.MULTILINE)]
+    # Ruff knows Python's; in its strings and in prose, blanks may be anything.
+    if path.suffix not in {".md", ".py"} and indents and min(indents) != int(rules["indent_size"]):
+        yield f"indented by {min(indents)}"

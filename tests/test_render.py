@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import json
 import os
 import re
 import tomllib
@@ -13,12 +14,13 @@ import pytest
 import yaml
 from conftest import Render
 from copier import run_copy
-from linters import check_rights, lint, lint_yaml
+from linters import against_editorconfig, check_rights, lint, lint_yaml
 from matrix import FIRST, KINDS, SETUPS, Setup, combinations, setups
 from project import QUIETLY, Project
 
 PARSERS: dict[str, Callable[[str], object]] = {
     ".ini": lambda text: configparser.ConfigParser().read_string(text),
+    ".json": json.loads,
     ".py": ast.parse,
     ".toml": tomllib.loads,
     ".yaml": yaml.safe_load,
@@ -50,11 +52,10 @@ def test_every_combination_reads_as_if_written_by_hand(
         text = path.read_text(encoding="utf-8")
         name = str(path.relative_to(project.path))
         assert not LEFTOVERS.search(name + text), name
-        assert "\r" not in text, name
-        assert not re.search(r"[ \t]$", text, re.MULTILINE), f"{name}: trailing blanks"
+        assert list(against_editorconfig(path)) == [], name
         empty_lines = 2 if path.suffix in {".py", ".mako"} else 1
         assert "\n" * (empty_lines + 2) not in text, f"{name}: a run of empty lines"
-        assert not text or re.search(r"[^\n]\n\Z", text), f"{name}: its end"
+        assert not text.endswith("\n\n"), f"{name}: its end"
         PARSERS.get(path.suffix, str)(text)
     python = {name: text for name, text in contents(project).items() if name.endswith(RUFF_READS)}
     if (seen := hash(tuple(python.items()))) not in clean:
@@ -84,7 +85,7 @@ def test_python_is_the_same_for_all_drivers_of_a_kind(
             .replace(drivername, "")
             .replace(setup.backend.now, "CURRENT_TIMESTAMP")
             for name, data in contents(project).items()
-            if name.endswith(".py")
+            if name.endswith((".py", "docs/models.md"))
         }
 
     first, *others = [python(setup) for setup in SETUPS if setup.kind == kind]
@@ -120,9 +121,11 @@ def test_ci_container_and_settings_pass_their_linters(
     lint("validate-pyproject", *files("pyproject.toml"))
     if ci == "gitlab":
         lint(*schema, "vendor.gitlab-ci", *files(".gitlab-ci.yml"))
+        lint(*schema, "vendor.renovate", *files("renovate.json"))
     else:
         workflows = files(".github/workflows/ci.yml")
         lint(*schema, "vendor.github-workflows", *workflows)
+        lint(*schema, "vendor.dependabot", *files(".github/dependabot.yml"))
         for workflow in workflows:
             check_rights(Path(workflow))
 
