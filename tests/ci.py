@@ -35,7 +35,7 @@ EVERY: dict[str, Case] = {
     f"{setup}-{label(chosen)}": (setup, chosen) for setup, chosen in product(SETUPS, options())
 }
 
-# What the CI of a service runs; beside it, the migrations as SQL.
+# What the CI of a service runs; beside it, all migrations as SQL.
 STEPS = """
 git init --quiet
 git add --all
@@ -44,7 +44,9 @@ uv sync
 uv run ruff check
 uv run ruff format --check
 uv run mypy
+uv run paracelsus inject --check docs/models.md
 uv run python -m {package}.migrations verify
+uv run python -m {package}.migrations sql > migrations.sql
 uv run python -m {package}.migrations lint
 uv run pytest
 uv run alembic upgrade head --sql
@@ -52,6 +54,7 @@ uv run alembic upgrade head
 uv run alembic check
 uv run alembic downgrade base
 uv run alembic upgrade head
+uv run python -m {package}.migrations drift
 """
 
 
@@ -132,11 +135,12 @@ def check(name: str, directory: Path) -> None:
     project = render(name, directory)
     (project.path / ".env").unlink()  # git ignores it, so CI does not have it
     with database(find(name)[0]) as url:
-        project.environment["DATABASE_URL"] = url
+        project.environment |= {"DATABASE_URL": url, "TEST_DATABASE_URL": url}
+        project.environment["MIGRATION_BASE"] = "0" * 40  # a first push: nothing is released
         for step in steps(project):
             print(f"$ {step}", flush=True)
             try:
-                print(project.run(*shlex.split(step)), flush=True)
+                print(project.run("bash", "-e", "-c", step), flush=True)
             except CommandFailed as error:
                 again = f"uv run python tests/ci.py check {name} build/{name}"
                 sys.exit(f"{error}\n{name} failed. To see it on your machine:\n\n    {again}\n")

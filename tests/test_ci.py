@@ -129,16 +129,19 @@ def test_it_renders_what_the_tests_render(
 @pytest.mark.parametrize("setup", FIRST, ids=str)
 def test_steps_and_server_are_those_of_the_services_own_ci(render: Render, setup: Setup) -> None:
     project = render(**setup.answers(ci="github"))
-    job = yaml.safe_load(project.text(".github/workflows/ci.yml"))["jobs"]["test"]
-    gitlab = yaml.safe_load(render(**setup.answers(ci="gitlab")).text(".gitlab-ci.yml"))["test"]
-    entry = ci.entry(str(setup))
+    jobs = yaml.safe_load(project.text(".github/workflows/ci.yml"))["jobs"]
+    gitlab = yaml.safe_load(render(**setup.answers(ci="gitlab")).text(".gitlab-ci.yml"))
+    entry, job = ci.entry(str(setup)), jobs["test"]
 
     ours = [step for step in ci.steps(project) if not step.startswith("git ")]
     ours.remove("uv run alembic upgrade head --sql")
-    github = "".join(step["run"].strip() + "\n" for step in job["steps"] if "run" in step)
-    assert github.splitlines() == ours
-    assert ["uv sync", *(it for it in gitlab["script"] if it.startswith("uv "))] == ours
-    assert entry["url"] == job["env"]["DATABASE_URL"]
+    tests = ours.index("uv run pytest")
+    for name, steps in ("check", ours[:tests]), ("test", ["uv sync", *ours[tests:]]):
+        github = "".join(step.get("run", "").strip() + "\n" for step in jobs[name]["steps"])
+        assert [line for line in github.splitlines() if line] == steps
+        script = gitlab["default"]["before_script"] + gitlab[name]["script"]
+        assert [line for line in script if line.startswith("uv ")] == steps
+    assert entry["url"] == job["env"]["DATABASE_URL"] == job["env"]["TEST_DATABASE_URL"]
     server = job.get("services", {}).get("db", {"image": ""})
     assert entry["image"] == server["image"]
     if entry["image"]:
@@ -172,7 +175,8 @@ def test_the_job_that_migrates(tmp_path: Path) -> None:
     assert re.search(r"\d+ passed", result.stdout)
     assert "INSERT INTO alembic_version" in result.stdout
     directions = re.findall(r"\] Running (\w+)", result.stdout)
-    assert directions == ["upgrade", "upgrade", "downgrade", "upgrade"]
+    for_review, as_sql = ["upgrade", "downgrade"], ["upgrade"]
+    assert directions == [*for_review, *as_sql, "upgrade", "downgrade", "upgrade"]
 
 
 class Vulnerable(BaseHTTPRequestHandler):
