@@ -1,17 +1,14 @@
 """The questionnaire as a person meets it, in a pseudo-terminal."""
 
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 import yaml
 from dotenv import dotenv_values
 from matrix import QUESTIONS
+from terminal import Terminal
 from test_names import BAD
 
 NAMES = {name: reason for name, reason in BAD.items() if name.isprintable()}
@@ -20,50 +17,16 @@ CLEAR = "\x15"  # Ctrl-U: the default goes before something else is typed
 INTERRUPT = "\x03"
 
 
-class Dialogue:
-    """Copier in a terminal: what its screen shows, and what is typed."""
+class Dialogue(Terminal):
+    """Copier in a terminal."""
 
     def __init__(self, template: Path, destination: Path) -> None:
-        rows, columns = 60, 160
-        self.screen = pyte.Screen(columns, rows)
-        self.stream = pyte.Stream(self.screen)
-        self.terminal = pexpect.spawn(
-            sys.executable,
-            ["-m", "copier", "copy", "--trust", str(template), str(destination)],
-            dimensions=(rows, columns),
-            encoding="utf-8",
-        )
-
-    @property
-    def text(self) -> str:
-        """What is on the screen."""
-        return "\n".join(line.rstrip() for line in self.screen.display)
-
-    def shows(self, *texts: str) -> str:
-        """Wait until all these texts are on the screen; return what else is there."""
-        deadline = time.monotonic() + 30
-        while not all(text in self.text for text in texts):
-            assert time.monotonic() < deadline, f"{texts} not in\n{self.text}"
-            with suppress(pexpect.TIMEOUT):
-                self.stream.feed(self.terminal.read_nonblocking(4096, timeout=1))
-        return self.text
+        copier = (sys.executable, "-m", "copier", "copy", "--trust")
+        super().__init__((*copier, str(template), str(destination)), (60, 160))
 
     def asks(self, question: str) -> str:
         """Wait for a question."""
         return self.shows(QUESTIONS[question]["help"].strip()[:40])
-
-    def types(self, text: str) -> None:
-        """Type."""
-        self.terminal.send(text)
-
-    def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and what is on the screen."""
-        with suppress(pexpect.EOF):
-            while True:
-                self.stream.feed(self.terminal.read_nonblocking(4096, timeout=30))
-        self.terminal.close()
-        assert self.terminal.exitstatus is not None
-        return self.terminal.exitstatus, self.text
 
 
 @pytest.fixture

@@ -1,0 +1,179 @@
+"""The pictures in the documentation, from what programs show in a real terminal.
+
+``uv run python tests/pictures.py`` makes them: it answers the questionnaire and works with the
+service on a private PostgreSQL.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "extensions"))
+
+import pyte  # noqa: E402
+from drivers import text_of  # noqa: E402
+from project import PRIVATE, Project, copy_template  # noqa: E402
+from servers import SERVERS  # noqa: E402
+from terminal import Terminal  # noqa: E402
+
+PICTURES = ROOT / "docs" / "pictures"
+TEMPLATE, SERVICE = "fastapi-alembic-template", "my-service"
+ROWS, COLUMNS = 60, 118
+PROMPT = "\033[32m$\033[39;1m "  # what is typed is bold
+
+# Dark on every page: a terminal is.
+COLORS = {
+    "default": "#e6edf3",
+    "black": "#484f58",
+    "red": "#ff7b72",
+    "green": "#56d364",
+    "brown": "#e3b341",
+    "blue": "#79c0ff",
+    "magenta": "#d2a8ff",
+    "cyan": "#76e3ea",
+    "white": "#b1bac4",
+    "brightblack": "#8b949e",
+}
+FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+WIDTH, HEIGHT, MARGIN, BAR = 8.4, 20, 18, 36
+
+
+class Shell(Terminal):
+    """Bash, without what is its user's own."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        inherited = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+        own = {
+            "PS1": r"\[\033[32m\]$\[\033[39;1m\] ",
+            "PS0": r"\033[0m",
+            "TERM": "xterm-256color",
+            "PROMPT_TOOLKIT_NO_CPR": "1",
+        }
+        bash = ("bash", "--norc", "--noprofile")
+        super().__init__(bash, (ROWS, COLUMNS), folder, {**inherited, **own, **environment})
+        self.folder = folder
+        self.shows("$")
+
+    def runs(self, command: str) -> None:
+        """Type a command, wait for its end, and show its output with the home's folder as `~`."""
+        self.types(f"{command}\r")
+        output = ""
+        while not output.endswith(PROMPT):
+            output += self.terminal.read_nonblocking(4096, timeout=120)
+        self.feed(output.replace(str(self.folder.parent), "~"))
+
+
+def svg(screen: pyte.Screen, title: str) -> str:
+    """What is on a screen as a picture, with text that can be selected in any monospaced font."""
+    lines = [list(text(screen.buffer[row], HEIGHT * row)) for row in range(screen.lines)]
+    while not lines[-1]:
+        lines.pop()
+    width = round(screen.columns * WIDTH) + 2 * MARGIN
+    height = BAR + len(lines) * HEIGHT + MARGIN
+    buttons = "".join(
+        f'<circle cx="{MARGIN + 4 + 20 * place}" cy="{BAR // 2}" r="6" fill="{color}"/>'
+        for place, color in enumerate(("#ff5f57", "#febc2e", "#28c840"))
+    )
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
+            f' width="{width}" height="{height}" role="img" xml:space="preserve">',
+            f"<title>{escape(title)}</title>",
+            f"<style>text {{ font-family: {FONT}; font-size: 14px }}</style>",
+            f'<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8"'
+            ' fill="#0d1117" stroke="#30363d"/>',
+            buttons,
+            f'<g transform="translate({MARGIN} {BAR + 14})">',
+            *(run for line in lines for run in line),
+            "</g>",
+            "</svg>\n",
+        )
+    )
+
+
+def text(line: dict[int, pyte.screens.Char], y: int) -> Iterator[str]:
+    """A line of the screen, as one element for each stretch in one style."""
+    end = max((place for place, char in line.items() if char.data.strip()), default=-1) + 1
+    styles = groupby(range(end), lambda place: (line[place].fg, line[place].bold))
+    for (color, bold), places in styles:
+        first, *_ = run = list(places)
+        characters = "".join(line[place].data for place in run)
+        if characters.strip():
+            fill = COLORS.get(color, f"#{color}")
+            weight = ' font-weight="bold"' if bold else ""
+            yield (
+                f'<text x="{first * WIDTH:.1f}" y="{y}" fill="{fill}"{weight}'
+                f' textLength="{len(run) * WIDTH:.1f}">{escape(characters, quote=False)}</text>'
+            )
+
+
+def questions(home: Path) -> str:
+    """Answer the questionnaire; return the picture of the last question."""
+    shell = Shell(home, {})
+    shell.types(f"copier copy --trust {TEMPLATE} {SERVICE}\r")
+    shell.shows("What is the service called?")
+    shell.types("\r")
+    shell.shows("Where is its database?")
+    shell.types("\x15postgresql://orders:p%40ssw0rd@db.internal/orders\r")
+    shell.shows("Which driver", "pg8000")
+    picture = svg(shell.screen, "Copier asks for the name, the database URL and the driver")
+    shell.types("\r")
+    shell.shows("README.md has the rest")
+    shell.terminal.close(force=True)
+    return picture
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """The URL of an empty database on a private PostgreSQL."""
+    with SERVERS["postgresql"]() as server, server.scratch_database() as url:
+        yield text_of(url)
+
+
+def run(service: Project) -> str:
+    """Migrate the service, start it, change a model, and have the revision looked at."""
+    service.run("uv", "sync", "--quiet")
+    service.use(service.path / ".venv" / "bin")
+    service.git("init", "--quiet")
+    service.commit()
+    shell = Shell(service.path, service.environment)
+    shell.runs("uv run alembic upgrade head")
+    with service.serving() as address:
+        shell.runs(f"curl {address}/health/ready; echo")
+    model = service.path / "src/my_service/models/customer.py"
+    name = "    name: Mapped[str] = mapped_column(String(200))\n"
+    phone = "    phone: Mapped[str] = mapped_column(String(40))\n"
+    model.write_text(model.read_text("utf-8").replace(name, name + phone), encoding="utf-8")
+    shell.runs("git diff --unified=0 src | tail -1")
+    shell.runs('uv run alembic revision --autogenerate -m "add a phone number"')
+    shell.runs("uv run python -m my_service.migrations lint")
+    shell.terminal.close(force=True)
+    return svg(shell.screen, "Migrating, starting the service, making a revision, checking it")
+
+
+def main() -> None:
+    """Write the pictures."""
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory()))
+        (home / TEMPLATE).mkdir()
+        copy_template(home / TEMPLATE)
+        write("questions", questions(home))
+        settings = {"DATABASE_URL": stack.enter_context(database())}
+        service = Project(home / SERVICE, {"package_name": "my_service"}, settings)
+        write("run", run(service))
+
+
+def write(name: str, picture: str) -> None:
+    """Write a picture."""
+    PICTURES.mkdir(exist_ok=True)
+    (PICTURES / f"{name}.svg").write_text(picture, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
