@@ -1,4 +1,4 @@
-"""The parts of the documentation that come from the questions and the registry.
+"""The parts of the documentation that come from the questions, the registry and other pages.
 
 ``uv run python tests/docs.py`` writes them into ``docs/``; a test insists that they are there.
 """
@@ -44,12 +44,19 @@ def questions() -> Iterator[str]:
         yield f"| `{name}` | {text} | {default} | {allowed} |"
 
 
+def decisions() -> Iterator[str]:
+    """A list of all decisions."""
+    for path in sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")):
+        title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        yield f"- {path.name[:4]}: [{title}]({path.name})"
+
+
 def code(*names: str) -> str:
     """Names as code, with commas."""
     return ", ".join(f"`{name}`" for name in names)
 
 
-TABLES = {"drivers": drivers, "questions": questions}
+TABLES = {"decisions/README": decisions, "drivers": drivers, "questions": questions}
 
 
 def updated(name: str) -> str:

@@ -1,6 +1,10 @@
 """What the documentation says is true."""
 
 import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +23,59 @@ def test_tables_come_from_the_code(name: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
-    for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
-        assert (path.parent / link).exists(), link
+    """Also those that the site does not have, and on GitHub."""
+    for link in re.findall(r"\]\(([^):]+)\)", path.read_text(encoding="utf-8")):
+        name, _, anchor = link.partition("#")
+        page = path.parent / name if name else path
+        assert page.exists(), link
+        assert not anchor or anchor in anchors(page), link
+
+
+def anchors(page: Path) -> Iterator[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    for title in re.findall(r"(?m)^#+ (.+)", page.read_text(encoding="utf-8")):
+        yield re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_other_sites_are_encrypted_and_not_of_examples(path: Path) -> None:
+    text = re.sub(r"(?ms)^```.*?^```|`[^`]+`", "", path.read_text(encoding="utf-8"))
+
+    for address in re.findall(r"\w+://[^\s)>]*", text):
+        assert re.fullmatch(r"https://(?!.*example)[\w.-]+\.\w+(/\S*)?", address), address
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ("", "No issues found"),
+        ("[It](nowhere.md)", "page does not exist"),
+        ("[It](updating.md#nowhere)", "anchor does not exist"),
+    ],
+)
+def test_the_site_builds_strictly(tmp_path: Path, more: str, found: str) -> None:
+    shutil.copy(ROOT / "zensical.toml", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    with (tmp_path / "docs" / "faq.md").open("a", encoding="utf-8") as page:
+        page.write(f"\n{more}\n")
+
+    command = ("zensical", "build", "--strict")
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert found in result.stdout + result.stderr
+    assert bool(result.returncode) == bool(more)
+    for path in (tmp_path / "build" / "site").rglob("*.html"):
+        fetched = re.search(r"<(?:img|link|script)[^>]+//[^>]+", path.read_text(encoding="utf-8"))
+        assert not fetched, f"{path.name}: {fetched}"
+
+
+def test_the_site_has_every_page() -> None:
+    """Zensical builds what the navigation lacks, and overlooks what is not there."""
+    settings = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
+    shown = set(re.findall(r"'([\w/]+\.md)'", str(settings["project"]["nav"])))
+    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "docs" / "decisions" / "README.md"]
+
+    assert shown == {path.relative_to(ROOT / "docs").as_posix() for path in pages}
 
 
 def test_ci_runs_what_the_readme_says() -> None:
