@@ -157,22 +157,16 @@ def run(service: Project) -> str:
     return svg(shell.screen, "Migrating, starting the service, making a revision, checking it")
 
 
-def main() -> None:
-    """Write the pictures."""
+def main(folder: Path = PICTURES) -> None:
+    """Write the pictures into a folder."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory()))
         (home / TEMPLATE).mkdir()
         copy_template(home / TEMPLATE)
-        write("questions", questions(home))
+        (folder / "questions.svg").write_text(questions(home), encoding="utf-8")
         settings = {"DATABASE_URL": stack.enter_context(database())}
         service = Project(home / SERVICE, {"package_name": "my_service"}, settings)
-        write("run", run(service))
-
-
-def write(name: str, picture: str) -> None:
-    """Write a picture."""
-    PICTURES.mkdir(exist_ok=True)
-    (PICTURES / f"{name}.svg").write_text(picture, encoding="utf-8")
+        (folder / "run.svg").write_text(run(service), encoding="utf-8")
 
 
 if __name__ == "__main__":
