@@ -74,7 +74,8 @@ def svg(screen: pyte.Screen, title: str) -> str:
     lines = [list(text(screen.buffer[row], HEIGHT * row)) for row in range(screen.lines)]
     while not lines[-1]:
         lines.pop()
-    width = round(screen.columns * WIDTH) + 2 * MARGIN
+    columns = max(end(line) for line in screen.buffer.values())
+    width = round(columns * WIDTH) + 2 * MARGIN
     height = BAR + len(lines) * HEIGHT + MARGIN
     buttons = "".join(
         f'<circle cx="{MARGIN + 4 + 20 * place}" cy="{BAR // 2}" r="6" fill="{color}"/>'
@@ -85,7 +86,7 @@ def svg(screen: pyte.Screen, title: str) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
             f' width="{width}" height="{height}" role="img" xml:space="preserve">',
             f"<title>{escape(title)}</title>",
-            f"<style>text {{ font-family: {FONT}; font-size: 14px }}</style>",
+            f"<style>text {{ font-family: {FONT}; font-size: 14px; white-space: pre }}</style>",
             f'<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8"'
             ' fill="#0d1117" stroke="#30363d"/>',
             buttons,
@@ -97,19 +98,24 @@ def svg(screen: pyte.Screen, title: str) -> str:
     )
 
 
+def end(line: dict[int, pyte.screens.Char]) -> int:
+    """The column after the last character of a line."""
+    return max((place for place, char in line.items() if char.data.strip()), default=-1) + 1
+
+
 def text(line: dict[int, pyte.screens.Char], y: int) -> Iterator[str]:
     """A line of the screen, as one element for each stretch in one style."""
-    end = max((place for place, char in line.items() if char.data.strip()), default=-1) + 1
-    styles = groupby(range(end), lambda place: (line[place].fg, line[place].bold))
+    styles = groupby(range(end(line)), lambda place: (line[place].fg, line[place].bold))
     for (color, bold), places in styles:
-        first, *_ = run = list(places)
-        characters = "".join(line[place].data for place in run)
-        if characters.strip():
+        seen = [place for place in places if line[place].data != " "]
+        if seen:
+            first, length = seen[0], seen[-1] - seen[0] + 1
+            characters = "".join(line[first + place].data for place in range(length))
             fill = COLORS.get(color, f"#{color}")
             weight = ' font-weight="bold"' if bold else ""
             yield (
                 f'<text x="{first * WIDTH:.1f}" y="{y}" fill="{fill}"{weight}'
-                f' textLength="{len(run) * WIDTH:.1f}">{escape(characters, quote=False)}</text>'
+                f' textLength="{length * WIDTH:.1f}">{escape(characters, quote=False)}</text>'
             )
 
 
