@@ -63,6 +63,7 @@ class Driver:
     ``translations`` those of sibling drivers that it knows under another name. ``build`` are the
     Debian packages without which it cannot be built, ``run`` those without which it cannot be
     imported; both empty where there are wheels.
+    ``connect_args`` are what ``connect()`` takes so that an unreachable server is soon given up.
     ``latin1_password`` says that it encodes passwords in Latin-1, where servers expect UTF-8.
     """
 
@@ -73,6 +74,7 @@ class Driver:
     query: frozenset[str] = frozenset()
     repeated: frozenset[str] = frozenset()
     translations: Mapping[str, Translation] = field(default_factory=dict)
+    connect_args: Mapping[str, int] = field(default_factory=dict)
     build: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     latin1_password: bool = False
@@ -191,6 +193,9 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# An unreachable server is an error after these seconds; most drivers call it so.
+CONNECT_TIMEOUT = {"connect_timeout": 5}
+
 # --- SQLite -------------------------------------------------------------------------------------
 
 SQLITE_QUERY = words("cached_statements timeout")
@@ -253,6 +258,7 @@ POSTGRESQL = Backend(
         Driver(
             "psycopg",
             extras=("postgresql-psycopgbinary",),
+            connect_args=CONNECT_TIMEOUT,
             installs=PSYCOPG,
             query=LIBPQ_QUERY,
             repeated=HOSTS,
@@ -261,6 +267,7 @@ POSTGRESQL = Backend(
         Driver(
             "psycopg_async",
             extras=("asyncio", "postgresql-psycopgbinary"),
+            connect_args=CONNECT_TIMEOUT,
             installs=PSYCOPG | words("greenlet"),
             query=LIBPQ_QUERY,
             repeated=HOSTS,
@@ -269,6 +276,7 @@ POSTGRESQL = Backend(
         Driver(
             "asyncpg",
             extras=("postgresql-asyncpg",),
+            connect_args={"timeout": 5},
             installs=words("asyncpg greenlet"),
             query=words("""
                 gsslib host krbsrvname passfile port prepared_statement_cache_size service
@@ -280,13 +288,14 @@ POSTGRESQL = Backend(
         Driver(
             "psycopg2",
             extras=("postgresql-psycopg2binary",),
+            connect_args=CONNECT_TIMEOUT,
             installs=words("psycopg2 psycopg2_binary"),
             query=LIBPQ_QUERY,
             repeated=HOSTS,
             translations=TO_LIBPQ,
         ),
         Driver(
-            "pg8000",
+            "pg8000",  # no connect_args: its timeout would end long queries too
             extras=("postgresql-pg8000",),
             installs=words("asn1crypto dateutil pg8000 python_dateutil scramp six"),
             query=words("application_name unix_sock"),
@@ -322,6 +331,7 @@ MYSQL_DRIVERS = (
         "pymysql",
         extras=("pymysql",),
         requirements=("pymysql[rsa]",),
+        connect_args=CONNECT_TIMEOUT,
         installs=RSA | words("pymysql"),
         query=MYSQLCLIENT_QUERY | SSL_FILES | words("bind_address collation program_name"),
         latin1_password=True,
@@ -329,6 +339,7 @@ MYSQL_DRIVERS = (
     Driver(
         "mysqldb",
         extras=("mysql",),
+        connect_args=CONNECT_TIMEOUT,
         installs=words("MySQLdb mysqlclient"),
         query=MYSQLCLIENT_QUERY
         | SSL_FILES
@@ -339,17 +350,20 @@ MYSQL_DRIVERS = (
     Driver(
         "mysqlconnector",
         extras=("mysql-connector",),
+        connect_args=CONNECT_TIMEOUT,
         installs=words("mysql mysql_connector mysql_connector_python"),
         query=SSL_FILES
         | words("""
-            auth_plugin charset collation connect_timeout connection_timeout init_command
-            sql_mode ssl_verify_cert time_zone unix_socket use_pure use_unicode
+            auth_plugin charset collation connect_timeout init_command sql_mode ssl_verify_cert
+            time_zone unix_socket use_pure use_unicode
         """),
+        translations={"connection_timeout": Renamed("connect_timeout")},
     ),
     Driver(
         "aiomysql",
         extras=("aiomysql",),
         requirements=("aiomysql[rsa]",),
+        connect_args=CONNECT_TIMEOUT,
         installs=RSA | words("aiomysql examples greenlet pymysql"),
         query=MYSQLCLIENT_QUERY | words("program_name"),
         latin1_password=True,
@@ -358,6 +372,7 @@ MYSQL_DRIVERS = (
         "asyncmy",
         extras=("asyncmy",),
         requirements=("cryptography",),
+        connect_args=CONNECT_TIMEOUT,
         installs=RSA | words("asyncmy greenlet"),
         query=MYSQLCLIENT_QUERY | SSL_FILES | words("program_name"),
         latin1_password=True,
@@ -365,6 +380,7 @@ MYSQL_DRIVERS = (
     Driver(
         "mariadbconnector",
         extras=("mariadb-connector",),
+        connect_args=CONNECT_TIMEOUT,
         installs=words("mariadb packaging"),
         query=SSL_FILES
         | words("""

@@ -81,7 +81,7 @@ def test_python_is_the_same_for_all_drivers_of_a_kind(
         project = render(**setup.answers(include_example=include_example))
         drivername = f"{setup.backend.name}+{setup.driver.name}"
         return {
-            name: re.sub(r"(?m)^(DATABASES|KEYS): .*", "", data.decode())
+            name: re.sub(r"(?m)^(CONNECT_ARGS|DATABASES|KEYS): .*", "", data.decode())
             .replace(drivername, "")
             .replace(setup.backend.now, "CURRENT_TIMESTAMP")
             for name, data in contents(project).items()
