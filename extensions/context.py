@@ -21,13 +21,13 @@ from jinja2 import Environment
 # Then what Python itself does not list, and names that Windows keeps for devices.
 TAKEN = frozenset(
     """
-    alembic annotated_doc annotated_types anyio ast_serialize certifi click colorama detail docs
-    dotenv fastapi h11 hatchling httpcore httpcore2 httpx httpx2 idna iniconfig librt mako
-    markdown_it markdown_it_py markupsafe mdurl migrations mypy mypy_extensions mypyc opentelemetry
-    opentelemetry_api packaging paracelsus pathspec pluggy py pydantic pydantic_core
-    pydantic_settings pydot pygments pyparsing pytest python_dotenv rich ruff scripts shellingham
-    sqlalchemy squawk_cli src starlette tests truststore typer typing_extensions typing_inspection
-    tzdata uvicorn
+    alembic annotated_doc annotated_types anyio asgi_correlation_id ast_serialize certifi click
+    colorama detail docs dotenv fastapi h11 hatchling httpcore httpcore2 httpx httpx2 idna
+    iniconfig librt mako markdown_it markdown_it_py markupsafe mdurl migrations mypy
+    mypy_extensions mypyc opentelemetry opentelemetry_api packaging paracelsus pathspec pluggy py
+    pydantic pydantic_core pydantic_settings pydot pygments pyparsing pytest python_dotenv
+    python_json_logger pythonjsonlogger rich ruff scripts shellingham sqlalchemy squawk_cli src
+    starlette tests truststore typer typing_extensions typing_inspection tzdata uvicorn
     test
     aux com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8
     lpt9 nul prn

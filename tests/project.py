@@ -19,6 +19,8 @@ from matrix import ROOT
 PRIVATE = {
     "DATABASE_PASSWORD",
     "DATABASE_URL",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONPATH",
     "UV_PROJECT_ENVIRONMENT",
@@ -57,6 +59,7 @@ class Project:
     answers: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
     log: str = ""
+    exit_code: int | None = None
 
     @property
     def package(self) -> str:
@@ -112,7 +115,7 @@ class Project:
     def serving(self) -> Iterator[str]:
         """Run the service on a free port; yield its address once it answers.
 
-        What it printed until its end is in ``self.log``.
+        What it printed until its end is in ``self.log``, how it ended in ``self.exit_code``.
         """
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -125,6 +128,7 @@ class Project:
             finally:
                 server.terminate()
                 self.log, _ = server.communicate(timeout=30)
+                self.exit_code = server.returncode
 
     def git(self, *arguments: str, check: bool = True) -> str:
         """Run git in the project."""
