@@ -65,6 +65,8 @@ class Driver:
     imported; both empty where there are wheels.
     ``connect_args`` are what ``connect()`` takes so that an unreachable server is soon given up.
     ``latin1_password`` says that it encodes passwords in Latin-1, where servers expect UTF-8.
+    ``unprepared`` are the ``connect_args`` that keep it from preparing statements, as Python text;
+    empty where it prepares none that outlive a transaction.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Driver:
     build: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     latin1_password: bool = False
+    unprepared: str = ""
 
     @property
     def sqlalchemy(self) -> str:
@@ -137,6 +140,8 @@ class Server:
 
     ``data`` is the folder that a volume keeps, ``health`` the command that succeeds once the
     server answers; ``variables`` takes user, database and password (empty: none is asked for).
+    ``accounts`` takes a database and is the SQL that creates a user who migrates it, and one who
+    serves and can change no table.
     """
 
     image: str
@@ -145,6 +150,7 @@ class Server:
     data: str
     health: str
     variables: Callable[[str, str, str], Mapping[str, str]]
+    accounts: Callable[[str], str]
 
     @property
     def health_options(self) -> str:
@@ -158,7 +164,7 @@ class Backend:
     """A kind of database: SQLAlchemy's dialect name, what else people call it, its drivers.
 
     ``now`` is how Alembic writes the default ``CURRENT_TIMESTAMP`` for it, ``linters`` are the
-    requirements of what reads its SQL.
+    requirements of what reads its SQL, ``pooler`` is what people put in front of its server.
     """
 
     name: str
@@ -169,6 +175,7 @@ class Backend:
     now: str = "CURRENT_TIMESTAMP"
     server: Server | None = None
     linters: tuple[str, ...] = ()
+    pooler: str = ""
 
     @property
     def schemes(self) -> list[str]:
@@ -229,6 +236,7 @@ LIBPQ_QUERY = words("""
 """)
 HOSTS = words("host port")  # of servers that stand in for each other
 PSYCOPG = words("psycopg psycopg_binary tzdata")
+UNPREPARED = '{"prepare_threshold": None}'
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 TO_LIBPQ: Mapping[str, Translation] = {
     "ssl": Renamed("sslmode", SSL_MODES),
@@ -248,12 +256,29 @@ def postgres_variables(user: str, database: str, password: str) -> Mapping[str, 
     return {"POSTGRES_USER": user, "POSTGRES_DB": database, **secret}
 
 
+def postgres_accounts(database: str) -> str:
+    """SQL for whoever may create roles: https://www.postgresql.org/docs/current/ddl-priv.html."""
+    return """\
+CREATE ROLE migrator LOGIN PASSWORD 'change this';
+CREATE ROLE service LOGIN PASSWORD 'change this, too';
+ALTER SCHEMA public OWNER TO migrator;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO service;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO service;
+ALTER DEFAULT PRIVILEGES FOR ROLE migrator IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO service;
+ALTER DEFAULT PRIVILEGES FOR ROLE migrator IN SCHEMA public
+    GRANT USAGE ON SEQUENCES TO service;"""
+
+
 POSTGRESQL = Backend(
     name="postgresql",
     title="PostgreSQL",
     example="postgresql://user:password@localhost:5432/mydb",
     aliases=("postgres",),
     linters=("squawk-cli>=2.70",),
+    pooler="PgBouncer",
     drivers=(
         Driver(
             "psycopg",
@@ -263,6 +288,7 @@ POSTGRESQL = Backend(
             query=LIBPQ_QUERY,
             repeated=HOSTS,
             translations=TO_LIBPQ,
+            unprepared=UNPREPARED,
         ),
         Driver(
             "psycopg_async",
@@ -272,6 +298,7 @@ POSTGRESQL = Backend(
             query=LIBPQ_QUERY,
             repeated=HOSTS,
             translations=TO_LIBPQ,
+            unprepared=UNPREPARED,
         ),
         Driver(
             "asyncpg",
@@ -284,6 +311,11 @@ POSTGRESQL = Backend(
             """),
             repeated=HOSTS,
             translations=TO_ASYNCPG,
+            unprepared="""{
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": str,
+    "statement_cache_size": 0,
+}""",
         ),
         Driver(
             "psycopg2",
@@ -313,6 +345,7 @@ POSTGRESQL = Backend(
         data="/var/lib/postgresql",
         health="pg_isready --host=127.0.0.1",
         variables=postgres_variables,
+        accounts=postgres_accounts,
     ),
 )
 
@@ -405,6 +438,16 @@ def mysql_variables(user: str, database: str, password: str) -> Mapping[str, str
     return {"MYSQL_DATABASE": database, **account, **root}
 
 
+def mysql_accounts(database: str) -> str:
+    """SQL for whoever may create users; GRANT takes the name of a database as a LIKE pattern."""
+    pattern = database.replace("_", r"\_")
+    return f"""\
+CREATE USER 'migrator'@'%' IDENTIFIED BY 'change this';
+CREATE USER 'service'@'%' IDENTIFIED BY 'change this, too';
+GRANT ALL ON `{pattern}`.* TO 'migrator'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON `{pattern}`.* TO 'service'@'%';"""
+
+
 MYSQL = Backend(
     name="mysql",
     title="MySQL",
@@ -417,6 +460,7 @@ MYSQL = Backend(
         data="/var/lib/mysql",
         health="mysqladmin ping --host=127.0.0.1",
         variables=mysql_variables,
+        accounts=mysql_accounts,
     ),
 )
 
@@ -432,6 +476,7 @@ MARIADB = Backend(
         data="/var/lib/mysql",
         health="healthcheck.sh --connect --innodb_initialized",
         variables=mysql_variables,
+        accounts=mysql_accounts,
     ),
 )
 
@@ -662,6 +707,15 @@ class Database:
             str(database),
             "${DATABASE_PASSWORD:?set it in .env}",
         )
+
+    @property
+    def accounts(self) -> str:
+        """The SQL for one user who migrates and one who serves; empty for a file."""
+        return self.server.accounts(str(self.complete.database)) if self.server else ""
+
+    def url_for(self, user: str) -> str:
+        """The URL of the database, for another user and without a password."""
+        return text_of(self.complete._replace(username=user, password=None))
 
     def ci_url(self, host: str) -> str:
         """The URL in CI, where the server asks for no password."""
