@@ -496,6 +496,9 @@ UNREADABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffd-\uffff]"
 )  # YAML cannot hold them as they are
 
+# Parameters that say what SQL means, on whatever server.
+OF_SQL = words("charset client_encoding collation init_command sql_mode time_zone use_unicode")
+
 
 def parameter(name: str) -> str:
     """Quote a parameter's name for a message, unless it is no name at all."""
@@ -731,9 +734,12 @@ class Database:
         return self.server.variables(self.server.superuser, str(self.complete.database), "")
 
     def url_of(self, user: str, host: str) -> str:
-        """The URL for another user and host."""
+        """The URL for another user and host, without what is about the way to this one (TLS,
+        sockets, files)."""
         port = self.server.port if self.server else None
-        return text_of(URL.create(self.drivername, user, None, host, port, self.complete.database))
+        query = {name: it for name, it in self.complete.query.items() if name in OF_SQL}
+        database = self.complete.database
+        return text_of(URL.create(self.drivername, user, None, host, port, database, query))
 
 
 class DriverRegistry(Extension):

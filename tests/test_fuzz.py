@@ -28,7 +28,7 @@ from context import TAKEN, package_name_error, project_name_error
 from copier import run_copy
 from copier.errors import UserMessageError
 from dotenv import dotenv_values
-from drivers import NAMES_OF_DRIVERS, Database, ParsedUrl, UrlError, text_of
+from drivers import NAMES_OF_DRIVERS, OF_SQL, Database, ParsedUrl, UrlError, text_of
 from fuzz import (
     ANY_TEXT,
     CHOSEN,
@@ -145,7 +145,8 @@ def check_compose(files: dict[str, str], setup: Setup, meant: URL) -> None:
         assert (url.drivername, url.database) == (meant.drivername, f"/data/{file}")
         return
     user = meant.username or server.superuser
-    assert url == URL.create(meant.drivername, user, None, "db", server.port, meant.database)
+    query = {name: value for name, value in meant.query.items() if name in OF_SQL}
+    assert url == URL.create(meant.drivername, user, None, "db", server.port, meant.database, query)
     assert variables["DATABASE_PASSWORD"] == (meant.password or "")
     wanted = server.variables(user, str(meant.database), "${DATABASE_PASSWORD:?set it in .env}")
     given = services["db"]["environment"]

@@ -225,6 +225,24 @@ def test_every_file_has_the_same_url_and_one_has_the_password(render: Render, se
         assert make_url(compose["DATABASE_URL"]) == tracked.set(host="db", port=port)
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("postgresql://me@h/d?sslmode=require&client_encoding=utf8", {"client_encoding": "utf8"}),
+        ("mysql://me@h/d?unix_socket=/s&sql_mode=ANSI", {"sql_mode": "ANSI"}),
+    ],
+)
+def test_other_servers_get_what_is_not_about_the_way_to_this_one(
+    typed: str, kept: dict[str, str]
+) -> None:
+    parsed = ParsedUrl.parse(typed)
+    database = parsed.choose(parsed.default_driver())
+
+    for url in (database.compose_url, database.ci_url("db")):
+        assert make_url(url).query == kept
+        assert make_url(url).host == "db"
+
+
 def test_characters_beyond_the_first_plane_come_out_of_yaml_as_they_are(render: Render) -> None:
     url = "mysql://😀:p@h/𐀀"
 
