@@ -177,4 +177,4 @@ def test_nobody_serves_too_early(replicas: Callable[..., Replicas]) -> None:
 
     assert ran_once()
     for answers in eight.answers:
-        assert set(answers[: answers.index("200")]) == {"refused", early}
+        assert set(answers[: answers.index("200")]) <= {"refused", early}
