@@ -325,9 +325,11 @@ def test_behind_a_pooler(service: Project, setup: Setup, database: URL, pooler: 
     text = engine.read_text("utf-8")
     page = service.text("docs/pooler.md")
     if setup.driver.unprepared:
-        more = block(page, "python")
-        engine.write_text(text.replace("max_overflow=5)", f"max_overflow=5, {more})"), "utf-8")
-        assert engine.read_text("utf-8") != text
+        above, before, after = text.partition("# What each connection is told")
+        below = after.replace("not in url.query}", "not in url.query} | UNPREPARED")
+        assert below != after
+        changed = f"{above}{block(page, 'python')}\n{before}{below}"
+        engine.write_text(changed, encoding="utf-8")
     else:
         assert "Nothing else has to be set" in page
     with service.serving() as address, ThreadPoolExecutor(30) as clients:
