@@ -2,7 +2,7 @@
 
 import subprocess
 from argparse import ArgumentTypeError
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -99,7 +99,7 @@ def combinations() -> list[ParameterSet]:
 def setups(
     usual: Collection[Setup] = FIRST,
     others: pytest.MarkDecorator = pytest.mark.slow,
-    among: Collection[Setup] = SETUPS,
+    among: Iterable[Setup] = SETUPS,
 ) -> list[ParameterSet]:
     """Every set-up; those beyond the usual ones are for slow runs, or for a sweep."""
     return [

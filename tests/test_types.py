@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 from conftest import Render
-from matrix import KINDS, Setup
+from matrix import KINDS, Setup, setups
+
+# Files are async or sync, and one depends on how a driver encodes passwords: two kinds have all.
+TWO = [setup for setup in KINDS.values() if setup.is_async != setup.driver.latin1_password]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setup", KINDS.values(), ids=str)
+@pytest.mark.parametrize("setup", setups(TWO, pytest.mark.sweep, among=KINDS.values()))
 def test_strict_typing(
     render: Render, environment: Callable[[Setup], Path], setup: Setup, tmp_path: Path
 ) -> None:
