@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal, TypeGuard
 
@@ -19,11 +20,13 @@ from alembic.operations.ops import (
     ModifyTableOps,
 )
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import DefaultClause
+from sqlalchemy import DefaultClause, Numeric
 from sqlalchemy.types import TypeDecorator
 
 # Tables of Alembic and of what is built on it, which no model knows.
 OWN_TABLES = {"alembic_journal"}
+# MariaDB writes a default with all the digits of its column.
+NUMBER = re.compile(r"\(*'?([-+]?\d+(?:\.\d*)?)'?\)*")
 NOW = re.compile(r"\(*(?:now|current_timestamp)(?:\((\d*)\))?\)*", re.IGNORECASE)
 
 
@@ -77,15 +80,25 @@ def by_reference(tables: Mapping[str, CreateTableOp | DropTableOp]) -> Iterable[
 
 
 def changes_nothing(operation: MigrateOperation) -> bool:
-    """Whether a column would change from CURRENT_TIMESTAMP to now(), which are one."""
+    """Whether a column would get the default that it has, in other words."""
     if not isinstance(operation, AlterColumnOp):
         return False
     before, after = operation.existing_server_default, operation.modify_server_default
     if isinstance(before, DefaultClause) and isinstance(after, DefaultClause):
-        names = [NOW.fullmatch(str(default.arg)) for default in (before, after)]
-        if names[0] and names[1] and (names[0][1] or "") == (names[1][1] or ""):
+        is_number = isinstance(operation.existing_type, Numeric)
+        old, new = (meaning(str(default.arg), is_number) for default in (before, after))
+        if old is not None and old == new:
             operation.modify_server_default = False
     return not operation.has_changes()
+
+
+def meaning(default: str, is_number: bool) -> object:
+    """What a default says, where databases and people write it in several ways; else None."""
+    if now := NOW.fullmatch(default):
+        return now[1] or ""
+    if is_number and (number := NUMBER.fullmatch(default)):
+        return Decimal(number[1])
+    return None
 
 
 def tidied(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
