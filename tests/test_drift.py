@@ -1,10 +1,12 @@
 """The command that compares a database with its migrations."""
 
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Callable
 
+import pexpect
 import psycopg
 import pymysql
 import pytest
@@ -96,6 +98,18 @@ def test_every_seed_is_named(service: Project, setup: Setup, database: URL) -> N
     found = re.findall(r"^(?:only in the (?:database|migrations)|different): (.*?):?$", said, re.M)
     assert not seeds.keys() - set(found), said
     assert said.endswith(f"FAILED: {len(found)} differences from revision 0002.\n")
+
+
+@pytest.mark.parametrize("setup", PROGRAMS[:1], ids=str)
+def test_progress_on_a_terminal(service: Project) -> None:
+    service.run("alembic", "upgrade", "head")
+    command = f"python -m {service.package}.migrations drift"
+
+    environment = dict(os.environ) | service.environment
+    shown = pexpect.run(command, cwd=str(service.path), env=environment, encoding="utf-8")
+
+    assert "\x1b[KBuilding a database to compare with: 1 of 1 revisions, " in str(shown)
+    assert drift(service).startswith("The database is what")
 
 
 def revisions(*names: str) -> list[str]:
