@@ -46,6 +46,7 @@ only_mysql = pytest.mark.skipif(not IS_MYSQL, reason="only MySQL and MariaDB nee
 REVISION = """
 import sqlalchemy as sa
 from alembic import op
+from my_service.migrations.backfill import backfill
 from my_service.migrations.indexes import create_index_concurrently
 
 revision = "night"
@@ -194,6 +195,60 @@ def test_a_revision_that_commits_goes_on_after_its_last_commit() -> None:
     assert alembic("upgrade", "night") == 0, LOG.read_text()
     rows = on_database(lambda it: it.exec_driver_sql("SELECT id FROM a ORDER BY id").all())
     assert [row.id for row in rows] == [1, 2, 3, 4, 5]
+
+
+BACKFILL = """
+    customers = sa.table("customers", sa.column("id"), sa.column("moved"))
+    undone = sa.update(customers).where(customers.c.moved < 10)
+    backfill(undone.values(moved=customers.c.moved + 10), customers.c.id, size=2)"""
+
+
+def moved() -> list[int]:
+    """How often customers were moved."""
+    rows = on_database(lambda it: it.exec_driver_sql("SELECT moved FROM customers").all())
+    return sorted(row.moved for row in rows)
+
+
+def test_a_backfill_goes_on_where_it_was_killed() -> None:
+    """Each row is changed once: in batches that are committed, or on SQLite all or none."""
+    write(BACKFILL)
+    count = len(moved())
+    for done in (2, 4):
+        assert alembic_killed_after("UPDATE customers", "upgrade", "night") == -signal.SIGKILL
+        assert moved().count(12) == (0 if DIALECT == "sqlite" else done)
+    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert moved() == [12] * count
+    if DIALECT != "sqlite":
+        assert f"customers: {count - 4} of {count - 4} rows" in LOG.read_text()
+
+
+@only_mysql
+def test_a_backfill_after_what_is_journaled_goes_on_as_well() -> None:
+    write(A, BACKFILL, A.replace('"a"', '"b"'))
+    count = len(moved())
+    assert alembic_killed_after("UPDATE customers", "upgrade", "night") == -signal.SIGKILL
+    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert moved() == [12] * count
+    assert {line.partition(":")[0] for line in state()} >= {"a", "b"}
+
+
+@only_postgresql
+@pytest.mark.parametrize("first", [True, False])
+def test_a_backfill_shares_its_revision_with_nothing(first: bool) -> None:
+    write(*((BACKFILL, A) if first else (A, BACKFILL)))
+    assert "needs a revision of its own" in said("upgrade", "night")
+    assert not any(line.startswith("a:") for line in state())
+
+
+def test_a_backfill_needs_to_know_what_is_done() -> None:
+    write(BACKFILL.replace(".where(customers.c.moved < 10)", ""))
+    assert "needs a WHERE" in said("upgrade", "night")
+
+
+def test_the_sql_of_a_backfill_is_one_statement() -> None:
+    write(BACKFILL)
+    assert alembic("upgrade", "0005:night", "--sql") == 0
+    assert LOG.read_text().count("UPDATE customers SET moved=(customers.moved + 10)") == 1
 
 
 @only_mysql
