@@ -159,6 +159,26 @@ class Server:
         return f'--health-cmd "{self.health}" {timing}'
 
 
+@dataclass(frozen=True)
+class Recipes:
+    """What differs by database in the recipes of ``docs/migrations.md``: sentences, and SQL.
+
+    ``failure`` says what a migration that failed leaves behind, ``locks`` and ``sessions`` who
+    holds a lock, ``index`` what building one takes, ``batches`` what there is to know of many rows.
+    ``position`` is the function that finds a text in another, ``exact`` one that differs when texts
+    do, whatever their collation. ``not_valid``: a check can be added without a look at the rows.
+    """
+
+    failure: str
+    locks: str
+    index: str
+    batches: str
+    sessions: str = ""
+    position: str = "instr"
+    exact: str = "hex"
+    not_valid: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Backend:
     """A kind of database: SQLAlchemy's dialect name, what else people call it, its drivers.
@@ -171,6 +191,7 @@ class Backend:
     title: str
     drivers: tuple[Driver, ...]
     example: str
+    recipes: Recipes
     aliases: tuple[str, ...] = ()
     now: str = "CURRENT_TIMESTAMP"
     server: Server | None = None
@@ -211,6 +232,13 @@ SQLITE = Backend(
     name="sqlite",
     title="SQLite",
     example="sqlite:///app.db",
+    recipes=Recipes(
+        failure="The whole command is one transaction: nothing has changed.",
+        locks="Another program writes, or reads for long; end it, and run it again.",
+        index="SQLite has one lock for everything, and nobody writes while it builds an index:"
+        " choose a quiet hour if the table is large.",
+        batches="SQLite changes all rows at once.",
+    ),
     now="(CURRENT_TIMESTAMP)",
     drivers=(
         Driver("pysqlite", query=SQLITE_QUERY),
@@ -276,6 +304,21 @@ POSTGRESQL = Backend(
     name="postgresql",
     title="PostgreSQL",
     example="postgresql://user:password@localhost:5432/mydb",
+    recipes=Recipes(
+        failure="Each revision is one transaction: the one that failed left nothing behind, those"
+        " before it stay. Only an index that was built concurrently can be left, invalid; the next"
+        " run drops it and builds it anew.",
+        locks="See who is in a transaction, end it with `SELECT pg_terminate_backend(<pid>)`, and"
+        " run it again:",
+        sessions="SELECT pid, usename, xact_start, state, query FROM pg_stat_activity\n"
+        "WHERE datname = current_database() AND xact_start < now() ORDER BY xact_start",
+        index="The build waits for all transactions that are open, and stops nobody; it takes place"
+        " outside of a transaction, so the revision can hold nothing else.",
+        batches="It is refused.",
+        position="strpos",
+        exact="md5",
+        not_valid=True,
+    ),
     aliases=("postgres",),
     linters=("squawk-cli>=2.70",),
     pooler="PgBouncer",
@@ -448,10 +491,23 @@ GRANT ALL ON `{pattern}`.* TO 'migrator'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON `{pattern}`.* TO 'service'@'%';"""
 
 
+MYSQL_RECIPES = Recipes(
+    failure="Every change of a table commits, so the revision may have come half-way. A journal"
+    " knows which of its statements have run: the next `alembic upgrade head` goes on after"
+    " them, and nothing else can be migrated before.",
+    locks="See who is in a transaction, end it with `KILL <id>`, and run it again:",
+    sessions="SELECT trx_mysql_thread_id AS id, trx_started, trx_state, trx_query\n"
+    "FROM information_schema.innodb_trx ORDER BY trx_started",
+    index="InnoDB builds it while rows are written; only its beginning and its end need the table"
+    " for a moment, when no transaction uses it.",
+    batches="Rows stay locked for one batch only.",
+)
+
 MYSQL = Backend(
     name="mysql",
     title="MySQL",
     example="mysql://user:password@localhost:3306/mydb",
+    recipes=MYSQL_RECIPES,
     drivers=MYSQL_DRIVERS,
     server=Server(
         image="mysql:8.4",
@@ -468,6 +524,7 @@ MARIADB = Backend(
     name="mariadb",
     title="MariaDB",
     example="mariadb://user:password@localhost:3306/mydb",
+    recipes=MYSQL_RECIPES,
     drivers=MYSQL_DRIVERS,
     server=Server(
         image="mariadb:11.8",

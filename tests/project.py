@@ -82,7 +82,7 @@ class Project:
         self.environment["PATH"] = os.pathsep.join((str(commands), os.environ["PATH"]))
         self.environment["PYTHONPATH"] = "src"
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start a command in the project's folder; what it prints, errors included, is piped."""
         inherited = {name: value for name, value in os.environ.items() if name not in PRIVATE}
         variables = inherited | self.environment
@@ -91,7 +91,7 @@ class Project:
             (program, *command[1:]),
             cwd=self.path,
             env=variables,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
