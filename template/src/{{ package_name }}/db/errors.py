@@ -14,6 +14,17 @@ def error_code(error: DBAPIError) -> int | str | None:
     return next(filter(None, codes), None)
 
 
+def reason(error: BaseException) -> str:
+    """Give the first line of what the driver says."""
+    said = getattr(error, "orig", None) or error
+    match said.args:
+        case [{"M": str(message)}, *_] | [int(), str(message), *_]:
+            pass
+        case _:
+            message = str(said)
+    return message.partition("\n")[0] or type(said).__name__
+
+
 def violates_constraint(error: DBAPIError) -> bool:
     """Whether a unique, foreign key, check or NOT NULL constraint refused the statement."""
     # Not every driver sorts its errors; SQLSTATE for this is 23xxx.
