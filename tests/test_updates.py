@@ -506,7 +506,7 @@ def test_a_service_that_lived_is_updated(
     service.run("alembic", "upgrade", "head")
     service.run("alembic", "check")
     assert service.run("alembic", "heads") == head
-    assert re.search(r"\d+ passed", service.run("pytest", "-q"))
+    assert re.search(r"\d+ passed", service.test())
     service.commit("Update")
     if database.password:
         assert str(database.password) not in service.git("log", "--patch")
@@ -582,7 +582,7 @@ def test_the_example_goes_and_comes_back(
         found = re.findall(r"\w+_table\(\s*['\"]\w+", upgrade)
         assert [re.sub(r"\s|['\"]", "", call) for call in found] == calls
         service.run("alembic", "upgrade", "head")
-        assert re.search(r"\d+ passed", service.run("pytest", "-q"))
+        assert re.search(r"\d+ passed", service.test())
         service.commit(f"Example: {included}")
 
 
@@ -641,7 +641,7 @@ def test_it_goes_on_with_another_driver(
         assert get(f"{address}/health/ready")[0] == 200
         status, customers = get(f"{address}/customers")
     assert (status, '"name":"A"' in customers) == (200, same)
-    assert re.search(r"\d+ passed", service.run("pytest", "-q"))
+    assert re.search(r"\d+ passed", service.test())
 
 
 # --- Around an update ---------------------------------------------------------------------------
@@ -743,4 +743,4 @@ def test_every_release_updates_to_this_state(
     assert not folders & {*new, *old}
     service.use(environment(SETUPS[0]))
     service.run("alembic", "upgrade", "head")
-    assert re.search(r"\d+ passed", service.run("pytest", "-q"))
+    assert re.search(r"\d+ passed", service.test())
