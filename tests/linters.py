@@ -2,7 +2,8 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -45,10 +46,17 @@ def check_rights(workflow: Path) -> None:
         assert job["permissions"] in ({}, {"contents": "read"}), name
 
 
-def against_editorconfig(path: Path) -> Iterator[str]:
-    """What in a text file is against the .editorconfig above it."""
-    rules = get_properties(str(path.resolve()))
+@cache
+def rules_for(name: str) -> Mapping[str, str]:
+    """What the services' .editorconfig, which is the same in all, says of files with this name."""
+    rules = get_properties(str(ROOT / "template" / name))
     assert rules.items() >= EVERYWHERE.items()
+    return rules
+
+
+def against_editorconfig(path: Path) -> Iterator[str]:
+    """What in a text file is against the .editorconfig of services."""
+    rules = rules_for(path.name)
     text = path.read_bytes().decode()
     if "\r" in text:
         yield "a carriage return"

@@ -268,7 +268,13 @@ OBSTACLES: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("what", OBSTACLES)
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param(it, marks=() if at % 3 == 1 else pytest.mark.sweep)
+        for at, it in enumerate(OBSTACLES)
+    ],
+)
 def test_what_copier_does_not_see_is_refused(releases: Template, tmp_path: Path, what: str) -> None:
     command, sentence = OBSTACLES[what]
     everything = Project(tmp_path / "everything", {})
@@ -530,7 +536,7 @@ def likeness(project: Project) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "walk",
     [
-        pytest.param(SETUPS[:3], id="some"),
+        pytest.param(SETUPS[1:3], id="some"),
         pytest.param([*SETUPS, SETUPS[0]], id="all", marks=pytest.mark.sweep),
     ],
 )
