@@ -79,11 +79,22 @@ def test_where_migrations_go(lone: Project) -> None:
 
 
 @pytest.mark.slow
+def test_a_mistyped_option_migrates_nothing(lone: Project) -> None:
+    lone.environment |= to("mine.db")
+
+    said = lone.run("alembic", "-x", "URL=sqlite:///other.db", "upgrade", "head", check=False)
+
+    assert "FAILED: -x takes url=..., not URL" in said
+    assert not list(lone.path.glob("*.db"))
+
+
+@pytest.mark.slow
 def test_tests_never_touch_the_database_that_migrations_are_for(lone: Project) -> None:
     with (lone.path / ".env").open("a") as file:
         file.write(f"MIGRATION_DATABASE_URL={to('from_file.db')['MIGRATION_DATABASE_URL']}\n")
 
-    lone.environment |= to("from_environment.db")
+    variables = to("from_environment.db")
+    lone.environment |= {name.lower(): value for name, value in variables.items()}
 
     assert re.search(r"\d+ passed", lone.run("pytest", "-q"))
 

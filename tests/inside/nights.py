@@ -222,6 +222,26 @@ def test_a_backfill_goes_on_where_it_was_killed() -> None:
         assert f"customers: {count - 4} of {count - 4} rows" in LOG.read_text()
 
 
+@only_postgresql
+def test_a_backfill_survives_a_deadlock() -> None:
+    write(BACKFILL)
+    first, second = (f"UPDATE customers SET moved = moved WHERE id = {it}" for it in (1, 2))
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+    def cross(connection: sa.Connection) -> None:
+        """Take a row of the first batch, then the one that the batch has by then."""
+        connection.exec_driver_sql(second).close()
+        migration = start(lambda: main(["upgrade", "night"]))
+        while not on_database(lambda it: it.exec_driver_sql(waiting).scalar()):
+            time.sleep(0.05)
+        connection.exec_driver_sql(first).close()
+        connection.commit()
+        assert end(migration) == 0, LOG.read_text()
+
+    with_connection(URL, cross)
+    assert set(moved()) == {12}
+
+
 @only_mysql
 def test_a_backfill_after_what_is_journaled_goes_on_as_well() -> None:
     write(A, BACKFILL, A.replace('"a"', '"b"'))
