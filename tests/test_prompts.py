@@ -13,6 +13,7 @@ from terminal import Terminal
 from test_names import BAD
 
 NAMES = {name: reason for name, reason in BAD.items() if name.isprintable()}
+ASKED = [name for name, details in QUESTIONS.items() if details.get("ask", True)]
 ENTER = "\r"
 CLEAR = "\x15"  # Ctrl-U: the default goes before something else is typed
 INTERRUPT = "\x03"
@@ -38,8 +39,8 @@ def dialogue(template: Path, tmp_path: Path) -> Iterator[Dialogue]:
     dialogue.terminal.close(force=True)
 
 
-def test_enter_enter_enter(dialogue: Dialogue, tmp_path: Path) -> None:
-    for question in ("project_name", "database_url", "driver"):
+def test_enter_enter_enter_enter(dialogue: Dialogue, tmp_path: Path) -> None:
+    for question in ASKED:
         dialogue.asks(question)
         dialogue.types(ENTER)
     code, last = dialogue.end()
@@ -64,8 +65,9 @@ def test_a_bad_answer_is_asked_again_with_the_reason(dialogue: Dialogue, tmp_pat
     dialogue.types(CLEAR + "postgresql://u:s3cr3t@h" + ENTER)
     dialogue.shows("Add the database's name at the end")
     dialogue.types("/db" + ENTER)
-    dialogue.asks("driver")
-    dialogue.types(ENTER)
+    for question in ASKED[2:]:
+        dialogue.asks(question)
+        dialogue.types(ENTER)
     code, last = dialogue.end()
 
     assert code == 0
@@ -94,13 +96,24 @@ def test_the_url_narrows_the_drivers(
     assert hidden not in dialogue.shows("arrow keys", *shown).partition("arrow keys")[2]
 
 
-@pytest.mark.parametrize("answered", [0, 1, 2])
+def test_an_existing_database_is_taken_over(dialogue: Dialogue, tmp_path: Path) -> None:
+    for question in ASKED:
+        dialogue.asks(question)
+        dialogue.types("y" if question == "existing_database" else ENTER)
+    code, last = dialogue.end()
+
+    assert code == 0
+    assert "uv run python -m my_service.migrations adopt &&" in last
+    assert not list((tmp_path / "to").rglob("0001*"))
+    assert not list((tmp_path / "to").rglob("customer*"))
+
+
+@pytest.mark.parametrize("answered", range(4))
 def test_ctrl_c_leaves_nothing_behind(dialogue: Dialogue, tmp_path: Path, answered: int) -> None:
-    questions = list(QUESTIONS)[: answered + 1]
-    for question in questions[:-1]:
+    for question in ASKED[:answered]:
         dialogue.asks(question)
         dialogue.types(ENTER)
-    dialogue.asks(questions[-1])
+    dialogue.asks(ASKED[answered])
     dialogue.types(INTERRUPT)
     code, last = dialogue.end()
 

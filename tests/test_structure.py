@@ -20,11 +20,12 @@ def test_the_first_questions_are_the_contract() -> None:
     assert list(QUESTIONS)[:3] == ["project_name", "database_url", "driver"]
 
 
-def test_only_the_three_first_questions_are_asked_unasked() -> None:
+def test_only_the_first_questions_are_asked_unasked() -> None:
     assert [name for name, details in QUESTIONS.items() if details.get("ask", True)] == [
         "project_name",
         "database_url",
         "driver",
+        "existing_database",
     ]
 
 

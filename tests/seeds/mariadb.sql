@@ -202,10 +202,10 @@ CREATE OR REPLACE SQL SECURITY INVOKER VIEW guarded AS SELECT id FROM thing;
 -- view lost
 CREATE VIEW lost AS SELECT id FROM thing;
 
--- trigger moved
+-- trigger moved on table thing
 CREATE OR REPLACE TRIGGER moved BEFORE UPDATE ON thing FOR EACH ROW SET NEW.c = 2;
 
--- trigger dropped
+-- trigger dropped on table thing
 DROP TRIGGER dropped;
 
 -- function doubled

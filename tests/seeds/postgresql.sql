@@ -172,45 +172,45 @@ ALTER TABLE thing ALTER CONSTRAINT fk_other DEFERRABLE INITIALLY DEFERRED;
 -- constraint parent_pkey2 on table parent
 ALTER TABLE parent ADD CONSTRAINT parent_pkey2 UNIQUE NULLS NOT DISTINCT (code);
 
--- index ix_partial
+-- index ix_partial on table thing
 DROP INDEX ix_partial;
 CREATE INDEX ix_partial ON thing (a) WHERE c > 2;
 
--- index ix_order
+-- index ix_order on table thing
 DROP INDEX ix_order;
 CREATE INDEX ix_order ON thing (b, a);
 
--- index ix_direction
+-- index ix_direction on table thing
 DROP INDEX ix_direction;
 CREATE INDEX ix_direction ON thing (a DESC);
 
--- index ix_method
+-- index ix_method on table thing
 DROP INDEX ix_method;
 CREATE INDEX ix_method ON thing USING hash (a);
 
--- index ix_unique
+-- index ix_unique on table thing
 DROP INDEX ix_unique;
 CREATE UNIQUE INDEX ix_unique ON thing (b);
 
--- index ix_include
+-- index ix_include on table thing
 DROP INDEX ix_include;
 CREATE INDEX ix_include ON thing (c) INCLUDE (a);
 
--- index ix_expression
+-- index ix_expression on table thing
 DROP INDEX ix_expression;
 CREATE INDEX ix_expression ON thing (upper(a));
 
--- index ix_class
+-- index ix_class on table thing
 DROP INDEX ix_class;
 CREATE INDEX ix_class ON thing (a varchar_pattern_ops);
 
--- index ix_gone
+-- index ix_gone on table thing
 DROP INDEX ix_gone;
 
--- index ix_new
+-- index ix_new on table thing
 CREATE INDEX ix_new ON thing (c);
 
--- index ix_fine
+-- index ix_fine on table thing
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_fine'::regclass;
 
 -- table gone

@@ -163,34 +163,34 @@ DROP TABLE gone;
 -- table extra
 CREATE TABLE extra (id INTEGER);
 
--- index ix_partial
+-- index ix_partial on table thing
 DROP INDEX ix_partial;
 CREATE INDEX ix_partial ON thing (a) WHERE c > 2;
 
--- index ix_order
+-- index ix_order on table thing
 DROP INDEX ix_order;
 CREATE INDEX ix_order ON thing (b, a);
 
--- index ix_direction
+-- index ix_direction on table thing
 DROP INDEX ix_direction;
 CREATE INDEX ix_direction ON thing (a DESC);
 
--- index ix_unique
+-- index ix_unique on table thing
 DROP INDEX ix_unique;
 CREATE UNIQUE INDEX ix_unique ON thing (b);
 
--- index ix_expression
+-- index ix_expression on table thing
 DROP INDEX ix_expression;
 CREATE INDEX ix_expression ON thing (upper(a));
 
--- index ix_collated
+-- index ix_collated on table thing
 DROP INDEX ix_collated;
 CREATE INDEX ix_collated ON thing (a COLLATE NOCASE);
 
--- index ix_gone
+-- index ix_gone on table thing
 DROP INDEX ix_gone;
 
--- index ix_new
+-- index ix_new on table thing
 CREATE INDEX ix_new ON thing (c);
 
 -- view seen
@@ -203,14 +203,14 @@ DROP VIEW lost;
 -- view more
 CREATE VIEW more AS SELECT id FROM thing;
 
--- trigger moved
+-- trigger moved on table thing
 DROP TRIGGER moved;
 CREATE TRIGGER moved AFTER UPDATE ON thing BEGIN DELETE FROM counted; END;
 
--- trigger dropped
+-- trigger dropped on table thing
 DROP TRIGGER dropped;
 
--- trigger new
+-- trigger new on table thing
 CREATE TRIGGER new AFTER INSERT ON thing BEGIN DELETE FROM counted; END;
 
 -- table words

@@ -127,7 +127,12 @@ thing (aspect, class, id, part, definition) AS (
         concat_ws(' ', evtevent, evttags::text, evtfoid::regproc, evtenabled)
     FROM pg_event_trigger
 )
-SELECT aspect || pg_describe_object(class, id, part),
+SELECT concat(aspect, pg_describe_object(class, id, part),
+        (SELECT ' on ' || pg_describe_object(class, indrelid, 0) FROM pg_index
+            WHERE indexrelid = id AND class = 'pg_class'::regclass),
+        (SELECT ' of ' || pg_describe_object(class, refobjid, 0)
+            FROM pg_depend JOIN pg_sequence ON seqrelid = objid
+            WHERE (classid, objid, refclassid) = (class, id, class) AND deptype IN ('a', 'i'))),
     concat_ws(' ', definition, 'COMMENT ' || quote_literal(description))
 FROM thing LEFT JOIN pg_description
     ON (classoid, objoid, objsubid) = (class, id, part) AND aspect = ''
@@ -135,12 +140,12 @@ WHERE id >= 16384 AND (class, id) NOT IN (TABLE extended)
 """
 
 MYSQL = """
-SELECT table_type, table_name FROM information_schema.tables WHERE table_schema = database()
-UNION SELECT routine_type, routine_name FROM information_schema.routines
+SELECT table_type, table_name, '' FROM information_schema.tables WHERE table_schema = database()
+UNION SELECT routine_type, routine_name, '' FROM information_schema.routines
 WHERE routine_schema = database()
-UNION SELECT 'TRIGGER', trigger_name FROM information_schema.triggers
-WHERE trigger_schema = database()
-UNION SELECT 'EVENT', event_name FROM information_schema.events WHERE event_schema = database()
+UNION SELECT 'TRIGGER', trigger_name, concat(' on table ', event_object_table)
+FROM information_schema.triggers WHERE trigger_schema = database()
+UNION SELECT 'EVENT', event_name, '' FROM information_schema.events WHERE event_schema = database()
 """
 # What depends on who made something, where, and when, or on rows.
 INCIDENTAL = (
@@ -149,7 +154,11 @@ INCIDENTAL = (
     r" (?:STARTS|AT) '[-: \d]+'",
 )
 
-SQLITE = "SELECT type, name, sql FROM sqlite_master WHERE sql <> '' AND name NOT GLOB 'sqlite_*'"
+SQLITE = """
+SELECT type, name, iif(name = tbl_name, '',
+    (SELECT ' on ' || type || ' ' || name FROM sqlite_master WHERE name = thing.tbl_name)), sql
+FROM sqlite_master thing WHERE sql <> '' AND name NOT GLOB 'sqlite_*'
+"""
 TOKEN = re.compile(
     r"""(?P<nothing>\s+|--[^\n]*|/\*.*?\*/)|(?P<string>'(?:[^']|'')*')
     |"(?P<a>(?:[^"]|"")*)"|`(?P<b>(?:[^`]|``)*)`|\[(?P<c>[^]]*)\]
@@ -216,7 +225,7 @@ def read_mysql(connection: Connection) -> Iterator[tuple[str, str]]:
     """Read what MySQL and MariaDB write themselves, line by line where it is a table."""
     quote = connection.dialect.identifier_preparer.quote_identifier
     database = quote(str(connection.scalar(text("SELECT database()"))))
-    for kind, name in connection.execute(text(MYSQL)).all():
+    for kind, name, place in connection.execute(text(MYSQL)).all():
         if name in OURS:
             continue
         kind = "TABLE" if kind in ("BASE TABLE", "SYSTEM VERSIONED") else kind
@@ -227,7 +236,7 @@ def read_mysql(connection: Connection) -> Iterator[tuple[str, str]]:
         for pattern in INCIDENTAL:
             definition = re.sub(pattern, "", definition)
         if kind != "TABLE":
-            yield f"{kind.lower()} {name}", definition
+            yield f"{kind.lower()} {name}{place}", definition
             continue
         items, _, options = definition.partition("(\n")[2].partition("\n) ")
         yield f"table {name}", options
@@ -245,12 +254,12 @@ def read_mysql(connection: Connection) -> Iterator[tuple[str, str]]:
 
 def read_sqlite(connection: Connection) -> Iterator[tuple[str, str]]:
     """Read the statements that SQLite keeps, so that spelling and order do not matter."""
-    for kind, name, sql in connection.execute(text(SQLITE)).all():
+    for kind, name, place, sql in connection.execute(text(SQLITE)).all():
         tokens = parse(sql)
         if name in OURS:
             continue
         if kind != "table" or tokens[1] == "virtual":
-            yield f"{kind} {name}", written(tokens)
+            yield f"{kind} {name}{place}", written(tokens)
             continue
         _, _, _, body, *options = tokens
         yield f"table {name}", ", ".join(sorted(map(written, split(options))))
