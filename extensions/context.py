@@ -46,8 +46,10 @@ ASYNC = {
     "session_module": "sqlalchemy.ext.asyncio",
     "sessionmaker": "async_sessionmaker",
     "sync_engine": "engine.sync_engine",
+    "call_look": "await look(request)",
     "call_work": "await session.run_sync(work)",
     "iterators": "AsyncIterator",
+    "of_anyio": "move_on_after",
 }
 SYNC = {
     "async_": "",
@@ -58,8 +60,10 @@ SYNC = {
     "session_module": "sqlalchemy.orm",
     "sessionmaker": "sessionmaker",
     "sync_engine": "engine",
+    "call_look": "await to_thread.run_sync(look, request, abandon_on_cancel=True)",
     "call_work": "work(session)",
     "iterators": "AsyncIterator, Iterator",
+    "of_anyio": "move_on_after, to_thread",
 }
 
 

@@ -72,7 +72,11 @@ def existing(
     render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
 ) -> Project:
     """A service on a database that has tables."""
-    project = render(**setup.answers(database_url=text_of(database), existing_database=True, include_example=False))
+    project = render(
+        **setup.answers(
+            database_url=text_of(database), existing_database=True, include_example=False
+        )
+    )
     project.use(environment(setup))
     return project
 
@@ -87,4 +91,7 @@ def test_models_of_what_is_hard(existing: Project, setup: Setup, database: URL) 
     print(existing.run("alembic", "stamp", "head", check=False))
     print(existing.run("alembic", "check", check=False)[-9000:])
     import shutil
-    shutil.rmtree("/tmp/mkeep", ignore_errors=True); shutil.copytree(existing.path, "/tmp/mkeep"); raise AssertionError()
+
+    shutil.rmtree("/tmp/mkeep", ignore_errors=True)
+    shutil.copytree(existing.path, "/tmp/mkeep")
+    raise AssertionError()

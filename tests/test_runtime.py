@@ -4,9 +4,10 @@ import json
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from signal import SIGTERM
+from threading import Thread
 from time import sleep
 from typing import Any
 
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 from conftest import Render
 from drivers import text_of
-from matrix import DRIVERS, FIRST, PROGRAMS, SERVED, SETUPS, Setup, setups
+from matrix import ASYNC, DRIVERS, FIRST, PROGRAMS, SERVED, SETUPS, Setup, setups
 from project import Project, get
 from sqlalchemy import URL
 
@@ -170,13 +171,13 @@ def unreachable() -> Iterator[int]:
     setups(
         BOTH[:1],
         pytest.mark.sweep,
-        among=[it for it in DRIVERS if it.backend.server and it.driver.connect_args],
+        among=[it for it in DRIVERS if it.backend.server],
     ),
 )
 def test_an_unreachable_database_is_soon_given_up(
     render: Render, environment: Any, setup: Setup
 ) -> None:
-    """The client waits for half a minute, a system for two: these are the driver's seconds."""
+    """The client waits for half a minute, a system for two."""
     with unreachable() as port:
         url = f"{setup.backend.name}://ada:secret@127.0.0.1:{port}/db"
         service = render(**setup.answers(database_url=url))
@@ -187,6 +188,62 @@ def test_an_unreachable_database_is_soon_given_up(
     assert code == 503
     assert "The database does not answer." in text
     assert "secret" not in service.log
+
+
+class Relay(Thread):
+    """Hands on what is sent to its port and what is answered, until it falls silent."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(daemon=True)
+        self.target = (host, port)
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.is_silent = False
+        self.ends: list[socket.socket] = []
+
+    def run(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.server.accept()
+                server = socket.create_connection(self.target)
+                self.ends += (client, server)
+                for ends in ((client, server), (server, client)):
+                    Thread(target=self.hand_on, args=ends, daemon=True).start()
+
+    def stop(self) -> None:
+        """Hang up: some drivers take leave of a server before they let a service end."""
+        for end in (self.server, *self.ends):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def hand_on(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if not self.is_silent:
+                    target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("setup", setups(ASYNC + PROGRAMS[-1:], pytest.mark.sweep, among=SERVED))
+def test_a_database_that_falls_silent_is_soon_given_up(
+    render: Render, environment: Any, setup: Setup, database: URL
+) -> None:
+    """Connections stay open: only the check itself knows that it has waited for long."""
+    relay = Relay(str(database.host), int(database.port or 0))
+    relay.start()
+    url = database.set(host="127.0.0.1", port=relay.port)
+    service = render(**setup.answers(database_url=text_of(url)))
+    service.use(environment(setup))
+    service.run("alembic", "upgrade", "head")
+
+    with service.serving() as address:
+        assert get(f"{address}/health/ready")[0] == 200
+        relay.is_silent = True
+        code, text = get(f"{address}/health/ready")
+        assert get(f"{address}/health")[0] == 200
+        relay.stop()
+
+    assert (code, "The database does not answer." in text) == (503, True)
 
 
 @pytest.mark.parametrize(
