@@ -15,7 +15,7 @@ CREATE TABLE `users` (
   `key` varchar(36) NOT NULL DEFAULT uuid(),
   `code` varchar(10) DEFAULT (concat('c', 1)),
   `lower_name` varchar(40) GENERATED ALWAYS AS (lower(`name`)) VIRTUAL,
-  `stored` int GENERATED ALWAYS AS (`id` + 1) STORED,
+  `stored` int GENERATED ALWAYS AS (length(`email`)) STORED,
   UNIQUE KEY `email` (`email`),
   KEY `manager` (`manager_id`),
   KEY `name_prefix` (`name`(10), `email`(5)),

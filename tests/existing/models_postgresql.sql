@@ -126,13 +126,15 @@ CREATE TABLE audit.entries (user_id bigint REFERENCES audit.users, entry text, a
 CREATE TABLE "Odd Schema"."Strange-Table" (id integer PRIMARY KEY, "user id" bigint REFERENCES audit.users);
 CREATE TABLE profiles (user_id integer PRIMARY KEY REFERENCES users ON DELETE CASCADE, about text);
 CREATE TABLE tags (id serial PRIMARY KEY, tag text);
+CREATE TABLE marks (id integer PRIMARY KEY);
 CREATE TABLE user_tags (user_id integer REFERENCES users, tag_id integer REFERENCES tags, PRIMARY KEY (user_id, tag_id));
-CREATE TABLE user_marks (user_id integer NOT NULL REFERENCES users, tag_id integer NOT NULL REFERENCES tags);
+CREATE TABLE user_marks (user_id integer NOT NULL REFERENCES users, mark_id integer NOT NULL REFERENCES marks);
+CREATE TABLE user_marks_too (user_id integer REFERENCES users, mark_id integer REFERENCES marks);
 CREATE TABLE friends (user_id integer REFERENCES users, friend_id integer REFERENCES users, PRIMARY KEY (user_id, friend_id));
 CREATE TABLE chickens (id integer PRIMARY KEY, egg_id integer);
 CREATE TABLE eggs (id integer PRIMARY KEY, chicken_id integer REFERENCES chickens);
 ALTER TABLE chickens ADD FOREIGN KEY (egg_id) REFERENCES eggs;
-CREATE TABLE audit_log (at timestamptz NOT NULL DEFAULT clock_timestamp(), what text, level audit.level);
+CREATE TABLE log (at timestamptz NOT NULL DEFAULT clock_timestamp(), what text, level audit.level);
 CREATE TABLE tenants (id integer PRIMARY KEY);
 CREATE TABLE members (tenant_id integer REFERENCES tenants, id integer, boss_id integer, PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, boss_id) REFERENCES members (tenant_id, id));
@@ -156,3 +158,6 @@ INSERT INTO users (email, name) VALUES ('a@example.com', 'Ann'), ('b@example.com
 UPDATE users SET manager_id = 1 WHERE id = 2;
 INSERT INTO tags (tag) VALUES ('red'), ('blue');
 INSERT INTO user_tags VALUES (1, 1), (1, 2), (2, 1);
+CREATE TABLE user_badges (user_id integer REFERENCES users, tag_id integer REFERENCES tags, PRIMARY KEY (user_id, tag_id));
+CREATE TABLE badge_notes (id integer PRIMARY KEY, user_id integer, tag_id integer, tag integer REFERENCES tags, FOREIGN KEY (user_id, tag_id) REFERENCES user_badges);
+CREATE TABLE "---" (id integer PRIMARY KEY, "***" integer REFERENCES "---");
