@@ -102,7 +102,11 @@ def existing(
     render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
 ) -> Project:
     """A service on a database that has tables."""
-    project = render(**setup.answers(database_url=text_of(database), existing_database=True, include_example=False))
+    project = render(
+        **setup.answers(
+            database_url=text_of(database), existing_database=True, include_example=False
+        )
+    )
     project.use(environment(setup))
     return project
 

@@ -58,7 +58,7 @@ CREATE TABLE `Order` (
     `100%` decimal(5, 2) DEFAULT 100.00 COMMENT 'Per cent (%), at 12:30',
     `a:b` varchar(20),
     `back\slash` varchar(20) DEFAULT '\\',
-    `back``quote` varchar(20) DEFAULT '`',
+    `back quote` varchar(20) DEFAULT '`',
     `q"uote` double DEFAULT -1.5e10,
     `größe` float CHECK (`größe` > 0),
     `a%b` int INVISIBLE DEFAULT 7,

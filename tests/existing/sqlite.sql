@@ -23,7 +23,7 @@ CREATE TABLE customers (
     salutation TEXT CHECK (salutation IN ('Mr', 'Ms', 'it''s')),
     anything,
     odd UNSIGNED BIG INT,
-    odder LONG NVARCHAR(20, 3) DEFAULT NULL,
+    odder LONG NVARCHAR(20) DEFAULT NULL,
     first_name TEXT GENERATED ALWAYS AS (substr(name, 1, instr(name || ' ', ' ') - 1)) STORED,
     percent TEXT AS (json_extract(metadata, '$.percent')) VIRTUAL,
     recommended_by INTEGER,

@@ -180,6 +180,11 @@ def keep(released: Released, actual: Ledger) -> None:
         raise CommandError(f"Restore what is released and write a new revision instead: {why}")
 
 
+def recorded(config: Config) -> Ledger:
+    """What the ledger says."""
+    return entries(History(config).ledger_text)
+
+
 def record(config: Config, path: str) -> None:
     """Add a new revision to the ledger; Alembic calls this for each that it writes."""
     history = History(config)
