@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sysconfig
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Hashable, Iterator
@@ -16,8 +17,8 @@ from copier import run_copy
 from drivers import text_of
 from filelock import FileLock
 from jinja2 import Environment
-from matrix import Setup, part
-from project import QUIETLY, CommandFailed, Project, copy_template
+from matrix import SETUPS, Setup, part
+from project import FORKS, QUIETLY, CommandFailed, Project, copy_template
 from pytest_copie.plugin import Copie
 from servers import SERVERS, Server, ServerUnavailable
 from sqlalchemy import URL, make_url
@@ -40,6 +41,12 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) * 3 // 2
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What is left to a sweep is slow, too: `-m "not slow"` takes the place of `-m "not sweep"`."""
+    if item.get_closest_marker("sweep"):
+        item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not in the slice, of what marks and names have selected."""
@@ -53,19 +60,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_once() -> Iterator[None]:
-    """Compile each template and each path once: Copier does for each render, for half its time."""
+    """Compile each template and each path once: Copier does for each render, for half its time.
+
+    Wherever a template is: Copier's updates clone it into folders with new names.
+    """
     compile_template: Callable[..., Any] = Environment.compile
     compiled: dict[Hashable, Any] = {}
 
-    def compile_or_remember(environment: Environment, source: Any, *options: Any) -> Any:
-        key = (source, options, frozenset(environment.extensions))
+    def compile_or_remember(
+        environment: Environment, source: Any, name: Any = None, file: Any = None, *options: Any
+    ) -> Any:
+        key = (source, name, options, frozenset(environment.extensions))
         if key not in compiled:
-            compiled[key] = compile_template(environment, source, *options)
+            compiled[key] = compile_template(environment, source, name, file, *options)
         return compiled[key]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Environment, "compile", compile_or_remember)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[None]:
+    """End the process that runs commands of services, if there is one."""
+    yield
+    FORKS.close()
 
 
 @pytest.fixture(scope="session")
@@ -137,8 +156,11 @@ def environment(
             if not folder.exists():
                 answers = setup.answers(existing_database=True)  # which requires more
                 run_copy(str(template), folder, data=answers, **QUIETLY)
+            if (done := folder / ".venv" / "done").exists():
+                return done.parent / "bin"
             try:
                 Project(folder, {}).run("uv", "sync", "--quiet", "--no-install-project")
+                done.touch()
             except CommandFailed as error:
                 if not setup.driver.build:
                     raise
@@ -147,6 +169,22 @@ def environment(
         return folder / ".venv" / "bin"
 
     return cache(install)
+
+
+@pytest.fixture
+def mypy_cache(
+    environment: Callable[[Setup], Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A cache of mypy's that knows what all services install: reading that takes most of its time,
+    and is done once for all workers."""
+    commands = environment(SETUPS[0])
+    shared = tmp_path_factory.getbasetemp().parent / "mypy"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            project = Project(commands.parent.parent, {})
+            project.use(commands)
+            project.run("mypy", f"--cache-dir={shared}")
+    return Path(shutil.copytree(shared, tmp_path / "mypy"))
 
 
 class Scratch(Protocol):

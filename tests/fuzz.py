@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -235,6 +236,14 @@ def rendered(**given: Any) -> dict[str, str]:
                 text = (ROOT / source).read_text(encoding="utf-8")
             files[path.removesuffix(suffix)] = text
     return files
+
+
+def write(files: Mapping[str, str], folder: Path) -> Path:
+    """Write files into a folder; return it."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
 
 
 # --- How Docker Compose reads it ----------------------------------------------------------------

@@ -54,10 +54,16 @@ def rules_for(name: str) -> Mapping[str, str]:
     return rules
 
 
-def against_editorconfig(path: Path) -> Iterator[str]:
+def check_style(folder: Path) -> None:
+    """Demand that Ruff has nothing to say about the Python of the projects in a folder."""
+    for command in ("check", "format --check"):
+        lint("ruff", *command.split(), "--no-cache", "--quiet", str(folder))
+
+
+def against_editorconfig(name: str, text: str) -> Iterator[str]:
     """What in a text file is against the .editorconfig of services."""
+    path = Path(name)
     rules = rules_for(path.name)
-    text = path.read_bytes().decode()
     if "\r" in text:
         yield "a carriage return"
     if text and not text.endswith("\n"):

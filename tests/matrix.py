@@ -102,12 +102,14 @@ def label(chosen: Mapping[str, Any]) -> str:
     )
 
 
-def combinations() -> list[ParameterSet]:
-    """Every answer combination; all but each set-up and each option once are for slow runs."""
+def variations() -> list[ParameterSet]:
+    """Each set-up, then each option of the first one, with the defaults for all else; every
+    combination of them is for a sweep."""
 
     def case(setup: Setup, chosen: dict[str, Any]) -> ParameterSet:
-        quick = setup is SETUPS[0] or all(it == OPTIONS[name][0] for name, it in chosen.items())
-        marks = () if quick else (pytest.mark.slow,)
+        changed = [name for name in chosen if chosen[name] != OPTIONS[name][0]]
+        few = len(changed) < (2 if setup is SETUPS[0] else 1)
+        marks = () if few else (pytest.mark.sweep,)
         return pytest.param(setup, chosen, id=f"{setup}-{label(chosen)}", marks=marks)
 
     return [case(setup, chosen) for setup, chosen in product(SETUPS, options())]

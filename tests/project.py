@@ -1,14 +1,20 @@
 """A rendered project, and how its commands are run."""
 
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import NamedTemporaryFile
+from threading import RLock
+from time import monotonic, sleep
+from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -39,6 +45,10 @@ for line in sys.argv[1:]:
     main(shlex.split(line))
 """
 
+# What runs in a fork.
+SCRIPTS = ("alembic", "pytest")
+PYTHON = (("python", "-m"), ("python", "-c"))
+
 # What Copier is told where nobody can be asked.
 QUIETLY: dict[str, Any] = {"defaults": True, "unsafe": True, "quiet": True}
 
@@ -55,6 +65,51 @@ class CommandFailed(AssertionError):
     """A command of the rendered project ended with an error."""
 
 
+class Forks:
+    """Runs commands of services in forks of one process: most of their time is for imports."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self.lock = RLock()
+
+    def ask(self, **request: Any) -> Any:
+        """Have the process answer a request."""
+        with self.lock:
+            # It lives in the environment that is asked for first.
+            self.process = self.process or subprocess.Popen(
+                (Path(request["commands"]) / "python", ROOT / "tests" / "inside" / "forks.py"),
+                env={name: it for name, it in os.environ.items() if name not in PRIVATE},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert self.process.stdin
+            assert self.process.stdout
+            print(json.dumps(request), file=self.process.stdin, flush=True)
+            return json.loads(self.process.stdout.readline())
+
+    def run(self, output: IO[str], **request: Any) -> tuple[int, str] | None:
+        """Run a command; return its exit code and what it prints.
+
+        Nothing is run, and nothing returned, while another thread's command runs.
+        """
+        if not self.lock.acquire(blocking=False):
+            return None
+        try:
+            child = self.ask(output=output.name, **request)
+            return self.ask(child=child), output.read()
+        finally:
+            self.lock.release()
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process:
+            self.process.communicate()
+
+
+FORKS = Forks()
+
+
 @dataclass
 class Project:
     """A rendered project in its folder, with the answers that it was made from."""
@@ -62,6 +117,7 @@ class Project:
     path: Path
     answers: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
+    commands: Path | None = None
     log: str = ""
     exit_code: int | None = None
 
@@ -79,15 +135,24 @@ class Project:
         """The content of one file."""
         return (self.path / name).read_text(encoding="utf-8")
 
-    def use(self, commands: Path) -> None:
-        """Run commands from this folder: of an environment that lacks nothing but the project."""
+    def use(self, commands: Path, in_forks: bool = True) -> None:
+        """Run commands from this folder: of an environment that lacks nothing but the project.
+
+        In forks, unless it matters what starting a program takes.
+        """
+        self.commands = commands if in_forks else None
         self.environment["PATH"] = os.pathsep.join((str(commands), os.environ["PATH"]))
         self.environment["PYTHONPATH"] = "src"
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of its commands."""
+        inherited = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+        return inherited | self.environment
+
     def start(self, *command: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start a command in the project's folder; what it prints, errors included, is piped."""
-        inherited = {name: value for name, value in os.environ.items() if name not in PRIVATE}
-        variables = inherited | self.environment
+        variables = self.variables
         program = shutil.which(command[0], path=variables["PATH"]) or command[0]
         return subprocess.Popen(
             (program, *command[1:]),
@@ -99,15 +164,30 @@ class Project:
             text=True,
         )
 
+    def request(self, *command: str) -> dict[str, Any]:
+        """What the process that forks has to know of a command."""
+        where = {"folder": str(self.path), "commands": str(self.commands)}
+        return where | {"variables": self.variables, "command": command}
+
+    def complete(self, *command: str) -> tuple[int, str]:
+        """Run a command in the project's folder; return its exit code and what it prints, errors
+        included. In an environment of its own, a service's own Python runs in a fork."""
+        if self.commands and (command[0] in SCRIPTS or command[:2] in PYTHON):
+            with NamedTemporaryFile("r", encoding="utf-8") as file:
+                if done := FORKS.run(file, **self.request(*command)):
+                    return done
+        with self.start(*command) as process:
+            output, _ = process.communicate()
+        return process.returncode, output
+
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command in the project's folder; return what it prints, errors included.
 
         Raises:
             CommandFailed: its exit code is not 0, and ``check`` is set.
         """
-        with self.start(*command) as process:
-            output, _ = process.communicate()
-        if check and process.returncode:
+        code, output = self.complete(*command)
+        if check and code:
             raise CommandFailed(f"{' '.join(command)}\n{output}")
         return output
 
@@ -130,15 +210,26 @@ class Project:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
-        with self.start("uvicorn", f"{self.package}.main:app", "--port", port) as server:
+        command = ("uvicorn", f"{self.package}.main:app", "--port", port)
+        with NamedTemporaryFile("r", encoding="utf-8") as output:
+            child = FORKS.ask(output=output.name, **self.request(*command))
+            ended, heard = partial(FORKS.ask, child=child, options=os.WNOHANG), ""
             try:
-                assert server.stdout
-                assert any("Uvicorn running" in line for line in server.stdout)
+                while "Uvicorn running" not in heard:
+                    self.exit_code = ended()
+                    assert self.exit_code is None, heard + output.read()
+                    sleep(0.02)
+                    heard += output.read()
                 yield f"http://127.0.0.1:{port}"
             finally:
-                server.terminate()
-                self.log, _ = server.communicate(timeout=30)
-                self.exit_code = server.returncode
+                if self.exit_code is None:
+                    os.kill(child, signal.SIGTERM)
+                    deadline = monotonic() + 30
+                    while (code := ended()) is None:
+                        assert monotonic() < deadline
+                        sleep(0.02)
+                    self.exit_code = code
+                self.log = output.read()
 
     def git(self, *arguments: str, check: bool = True) -> str:
         """Run git in the project."""

@@ -165,11 +165,11 @@ def test_a_failed_step_says_how_to_repeat_it(
 
 
 @pytest.mark.slow
-def test_the_job_that_migrates(tmp_path: Path) -> None:
+def test_the_job_that_migrates(tmp_path: Path, mypy_cache: Path) -> None:
     entry = ci.entry(str(SETUPS[0]))
     variables = {"NAME": entry["name"], "DATABASE_URL": entry["url"], "RUNNER_TEMP": str(tmp_path)}
 
-    result = run_last_step("migrate", **variables)
+    result = run_last_step("migrate", **variables, MYPY_CACHE_DIR=str(mypy_cache))
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.search(r"\d+ passed", result.stdout)

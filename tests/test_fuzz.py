@@ -41,10 +41,11 @@ from fuzz import (
     mutated,
     rendered,
     urls,
+    write,
 )
 from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
-from linters import lint
+from linters import check_style
 from matrix import OPTIONS, SETUPS, Setup
 from project import PRIVATE, QUIETLY, Project
 from sqlalchemy import URL, make_url
@@ -240,20 +241,6 @@ def check_package(name: str) -> None:
     assert name not in sys.builtin_module_names
     assert not PureWindowsPath(name).is_reserved()
     assert package_name_error(name, NAMES_OF_DRIVERS) == ""
-
-
-def write(files: dict[str, str], folder: Path) -> Path:
-    """Write files into a folder; return it."""
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
-
-
-def check_style(folder: Path) -> None:
-    """Ruff has nothing to say about the Python of the projects in a folder."""
-    for command in ("check", "format --check"):
-        lint("ruff", *command.split(), "--no-cache", "--quiet", str(folder))
 
 
 def test_a_name_is_in_every_file(inputs: Inputs, tmp_path: Path) -> None:

@@ -86,11 +86,14 @@ FAULTS: dict[str, tuple[Callable[[Project], object], str]] = {
 }
 
 
-def test_what_each_hook_refuses(render: Render, environment: Callable[[Setup], Path]) -> None:
+def test_what_each_hook_refuses(
+    render: Render, environment: Callable[[Setup], Path], mypy_cache: Path
+) -> None:
     project = render(**SETUPS[0].answers())
     commands = environment(SETUPS[0])
     project.use(commands)
     project.environment |= {"UV_PROJECT_ENVIRONMENT": str(commands.parent), "UV_NO_SYNC": "1"}
+    project.environment["MYPY_CACHE_DIR"] = str(mypy_cache)
     project.git("init", "--quiet")
     project.commit()
     [local] = yaml.safe_load(project.text(".pre-commit-config.yaml"))["repos"]

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from io import StringIO
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -96,12 +98,31 @@ def test_through_env_file_and_environment_but_never_to_git(
     assert password not in printed
 
 
+@pytest.fixture(scope="module")
+def logins(server: Callable[[str], Server]) -> Iterator[Callable[[str], list[URL]]]:
+    """Make users of one database with all passwords, once for all drivers."""
+    with ExitStack() as stack:
+
+        @cache
+        def logins(backend: str) -> list[URL]:
+            machine = server(backend)
+            users = {f"u_{token_hex(8)}": password for password in PASSWORDS}
+            for user in users:
+                stack.callback(machine.drop_user, user)
+            url = stack.enter_context(machine.scratch_database()).set(drivername=backend)
+            for user, password in users.items():
+                machine.create_user(user, password, str(url.database))
+            return [url.set(username=user, password=it) for user, it in users.items()]
+
+        yield logins
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("setup", LOGGED_IN, ids=str)
 def test_every_driver_logs_in_with_all_of_them(
-    accounts: Accounts, setup: Setup, connect: Connect
+    logins: Callable[[str], list[URL]], setup: Setup, connect: Connect
 ) -> None:
-    urls = {password: text_of(accounts.open(password)) for password in PASSWORDS}
+    urls = dict(zip(PASSWORDS, map(text_of, logins(setup.backend.name)), strict=True))
 
     assert connect(setup, urls) == dict.fromkeys(PASSWORDS, "")
 

@@ -4,13 +4,11 @@ Each starts at the first revision, over rows, and what it did to them is compare
 `sh` is run, `diff` changes a file, `python` is a file or the body of a revision, `sql` is executed.
 """
 
-import json
 import re
 import shlex
-import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -19,13 +17,12 @@ import pytest
 import sqlalchemy as sa
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import FIRST, PROGRAMS, ROOT, Setup, setups
-from project import CommandFailed, Project
+from matrix import FIRST, PROGRAMS, SERVED, Setup, setups
+from project import PYTHON, SCRIPTS, CommandFailed, Project
 
 pytestmark = pytest.mark.slow
 
 MODULE = "python -m my_service.migrations"
-PYTHON = (["python", "-m"], ["python", "-c"])
 # What connects the tests themselves, whatever the service's driver is.
 OURS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 FINISH = """
@@ -65,31 +62,22 @@ class Reader:
 
     project: Project
     engine: sa.Engine
-    shell: subprocess.Popen[str]
     recipes: dict[str, list[Block]] = field(default_factory=dict)
 
     def attempt(self, line: str) -> tuple[int, str]:
         """Run a line of shell; return its exit code and what it prints."""
-        log = self.project.path.parent / "shell.log"
-        log.write_text("", encoding="utf-8")
-        folder, code = self.project.path, 0
+        where, code, said = self.project, 0, ""
         for command in line.replace("uv run ", "").split(" && "):
             words = shlex.split(command)
             if words[0] == "cd":
-                folder = Path(folder, words[1]).resolve()
-            elif words[0] in ("alembic", "pytest") or words[:2] in PYTHON:
-                assert self.shell.stdin
-                assert self.shell.stdout
-                print(json.dumps([str(folder), *words]), file=self.shell.stdin, flush=True)
-                code = int(self.shell.stdout.readline())
-            else:
-                with self.project.start("sh", "-c", command) as process:
-                    output, _ = process.communicate()
-                log.write_text(log.read_text("utf-8") + output, encoding="utf-8")
-                code = process.returncode
+                where = replace(where, path=(where.path / words[1]).resolve())
+                continue
+            is_own = words[0] in SCRIPTS or tuple(words[:2]) in PYTHON
+            code, output = where.complete(*(words if is_own else ("sh", "-c", command)))
+            said += output
             if code:
                 break
-        return code, log.read_text(encoding="utf-8")
+        return code, said
 
     def run(self, line: str) -> str:
         """Run a line of shell; return what it prints."""
@@ -196,7 +184,7 @@ def reader(
     setup: Setup,
     scratch: Scratch,
     tmp_path: Path,
-) -> Iterator[Reader]:
+) -> Reader:
     """The example service in a git repository, its database at the first revision, with rows."""
     url = scratch(setup)
     answers = {"project_name": "My Service", "include_example": True}
@@ -215,24 +203,20 @@ def reader(
     engine = sa.create_engine(
         url.set(drivername=OURS.get(url.drivername, url.drivername)), poolclass=sa.NullPool
     )
-    inside = str(ROOT / "tests" / "inside" / "shell.py")
-    with project.start("python", inside, stdin=subprocess.PIPE) as shell:
-        reader = Reader(project, engine, shell, read(project.text("docs/migrations.md")))
-        reader.run("alembic upgrade 0001")
-        reader.sql(
-            "INSERT INTO customers (email, name) VALUES (:email, :name)",
-            *(
-                {"email": f"{number}@example.com", "name": NAMES[number % len(NAMES)]}
-                for number in range(COUNT)
-            ),
-        )
-        reader.sql(
-            "INSERT INTO invoices (customer_id, number, amount, status)"
-            " SELECT id, email, id, 'sent' FROM customers"
-        )
-        yield reader
-        assert shell.stdin
-        shell.stdin.close()
+    reader = Reader(project, engine, read(project.text("docs/migrations.md")))
+    reader.run("alembic upgrade 0001")
+    reader.sql(
+        "INSERT INTO customers (email, name) VALUES (:email, :name)",
+        *(
+            {"email": f"{number}@example.com", "name": NAMES[number % len(NAMES)]}
+            for number in range(COUNT)
+        ),
+    )
+    reader.sql(
+        "INSERT INTO invoices (customer_id, number, amount, status)"
+        " SELECT id, email, id, 'sent' FROM customers"
+    )
+    return reader
 
 
 def without(rows: Rows, table: str, *columns: str) -> Rows:
@@ -470,13 +454,31 @@ CHANGES: dict[str, Callable[[Reader, list[Block]], None]] = {
 }
 
 
-@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep))
-def test_changes_of_the_schema(reader: Reader) -> None:
+# What each database does in its own way.
+OWN = (
+    "Add an index without stopping writes",
+    "Add a NOT NULL column to a table with rows",
+    "Add a value to a status",
+)
 
-    for title, change in CHANGES.items():
+
+@pytest.mark.parametrize(
+    ("setup", "titles"),
+    [
+        *(
+            pytest.param(
+                it, CHANGES, id=f"{it}-all", marks=() if it is SERVED[0] else pytest.mark.sweep
+            )
+            for it in FIRST
+        ),
+        *(pytest.param(it, OWN, id=f"{it}-own") for it in PROGRAMS if it is not SERVED[0]),
+    ],
+)
+def test_changes_of_the_schema(reader: Reader, titles: Iterable[str]) -> None:
+    for title in titles:
         print(f"## {title}")
         with there_and_back(reader):
-            change(reader, reader.recipes[title])
+            CHANGES[title](reader, reader.recipes[title])
 
 
 NIGHT = """# migrations/versions/*_unique_names.py

@@ -6,17 +6,19 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import Render
-from copier import run_copy
-from linters import against_editorconfig, check_rights, lint, lint_yaml
-from matrix import FIRST, KINDS, SETUPS, Setup, combinations
-from project import QUIETLY, Project
+from dotenv import dotenv_values
+from fuzz import rendered, write
+from linters import against_editorconfig, check_rights, check_style, lint, lint_yaml
+from matrix import FIRST, KINDS, SETUPS, Setup, options, variations
+from project import Project
 
 PARSERS: dict[str, Callable[[str], object]] = {
     ".ini": lambda text: configparser.ConfigParser().read_string(text),
@@ -35,34 +37,47 @@ def contents(project: Project) -> dict[str, bytes]:
     return {str(path.relative_to(project.path)): path.read_bytes() for path in project.files}
 
 
-@pytest.fixture(scope="session")
-def clean() -> set[int]:
-    """What ruff has read already: most options change no Python."""
-    return set()
+@cache
+def read(name: str, text: str) -> None:
+    """Read a file, which many combinations share, as a person and as a program."""
+    path = Path(name)
+    assert not LEFTOVERS.search(name + text), name
+    assert list(against_editorconfig(name, text)) == [], name
+    # Markdown has Python in it.
+    empty_lines = 2 if path.suffix in {".mako", ".md", ".py"} else 1
+    assert "\n" * (empty_lines + 2) not in text, f"{name}: a run of empty lines"
+    assert not text.endswith("\n\n"), f"{name}: its end"
+    PARSERS.get(path.suffix, str)(text)
 
 
-@pytest.mark.parametrize(("setup", "chosen"), combinations())
-def test_every_combination_reads_as_if_written_by_hand(
-    render: Render, setup: Setup, chosen: dict[str, Any], clean: set[int]
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
+def test_every_combination_reads_as_if_written_by_hand(setup: Setup, tmp_path: Path) -> None:
+    """Rendered without Copier, which renders the same, as other tests show."""
+    different: dict[Hashable, dict[str, str]] = {}
+    for chosen in options():
+        files = rendered(**setup.answers(**chosen))
+        for name, text in files.items():
+            read(name, text)
+        python = {name: text for name, text in files.items() if name.endswith(RUFF_READS)}
+        different[tuple(python.items())] = python
+    for number, python in enumerate(different.values()):
+        write(python, tmp_path / str(number))
+    check_style(tmp_path)
+
+
+@pytest.mark.parametrize(("setup", "chosen"), variations())
+def test_copier_renders_what_the_tests_read(
+    render: Render, setup: Setup, chosen: dict[str, Any]
 ) -> None:
     project = render(**setup.answers(**chosen))
 
     assert project.answers.items() >= (chosen | {"driver": setup.driver.name}).items()
-    for path in project.files:
-        text = path.read_text(encoding="utf-8")
-        name = str(path.relative_to(project.path))
-        assert not LEFTOVERS.search(name + text), name
-        assert list(against_editorconfig(path)) == [], name
-        # Markdown has Python in it.
-        empty_lines = 2 if path.suffix in {".mako", ".md", ".py"} else 1
-        assert "\n" * (empty_lines + 2) not in text, f"{name}: a run of empty lines"
-        assert not text.endswith("\n\n"), f"{name}: its end"
-        PARSERS.get(path.suffix, str)(text)
-    python = {name: text for name, text in contents(project).items() if name.endswith(RUFF_READS)}
-    if (seen := hash(tuple(python.items()))) not in clean:
-        lint("ruff", "check", "--no-cache", "--quiet", str(project.path))
-        lint("ruff", "format", "--no-cache", "--quiet", "--check", str(project.path))
-        clean.add(seen)
+    again = yaml.safe_load(project.text(".copier-answers.yml"))
+    again["database_url"] = dotenv_values(project.path / ".env")["DATABASE_URL"]
+    files = rendered(**again)
+    assert contents(project) == {name: text.encode() for name, text in files.items()}
+    given = rendered(**setup.answers(**chosen))
+    assert {name for name in files if files[name] != given.get(name)} <= {".copier-answers.yml"}
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)
@@ -70,46 +85,48 @@ def test_rendering_twice_gives_the_same_bytes(render: Render, setup: Setup) -> N
     assert contents(render(**setup.answers())) == contents(render(**setup.answers()))
 
 
-@pytest.mark.slow
+def python(setup: Setup, include_example: bool) -> dict[str, str]:
+    """The Python of a service, but for the values in it that are its driver's."""
+    files = rendered(**setup.answers(include_example=include_example))
+    drivername = f"{setup.backend.name}+{setup.driver.name}"
+    return {
+        name: re.sub(r"(?m)^(CONNECT_ARGS|DATABASES|KEYS): .*", "", text)
+        .replace(drivername, "")
+        .replace(setup.backend.now, "CURRENT_TIMESTAMP")
+        for name, text in files.items()
+        if name.endswith((".py", "docs/models.md"))
+    }
+
+
 @pytest.mark.parametrize("include_example", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_python_is_the_same_for_all_drivers_of_a_kind(
-    render: Render, kind: tuple[bool, bool, bool], include_example: bool
+    kind: tuple[bool, bool, bool], include_example: bool
 ) -> None:
     """What the type checker says of one service it says of all of its kind."""
-
-    def python(setup: Setup) -> dict[str, str]:
-        project = render(**setup.answers(include_example=include_example))
-        drivername = f"{setup.backend.name}+{setup.driver.name}"
-        return {
-            name: re.sub(r"(?m)^(CONNECT_ARGS|DATABASES|KEYS): .*", "", data.decode())
-            .replace(drivername, "")
-            .replace(setup.backend.now, "CURRENT_TIMESTAMP")
-            for name, data in contents(project).items()
-            if name.endswith((".py", "docs/models.md"))
-        }
-
-    first, *others = [python(setup) for setup in SETUPS if setup.kind == kind]
+    first, *others = [python(it, include_example) for it in SETUPS if it.kind == kind]
     for other in others:
         assert other == first
+
+
+# Beside the database, a driver decides about what is installed to build it.
+BUILT = [setup for setup in SETUPS if setup.driver.build]
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 @pytest.mark.parametrize(
     "setups",
     [
-        pytest.param(FIRST, id="first"),
-        # Beside these, a driver decides about what is installed to build it.
-        pytest.param([it for it in SETUPS if it.driver.build], id="built", marks=pytest.mark.slow),
+        pytest.param([*FIRST, *BUILT], id="some"),
         pytest.param(SETUPS, id="all", marks=pytest.mark.sweep),
     ],
 )
 def test_ci_container_and_settings_pass_their_linters(
-    template: Path, tmp_path: Path, setups: Collection[Setup], ci: str
+    tmp_path: Path, setups: Collection[Setup], ci: str
 ) -> None:
     """All at once: most linters take longer to start than to read."""
     for setup in setups:
-        run_copy(str(template), tmp_path / str(setup), data=setup.answers(ci=ci), **QUIETLY)
+        write(rendered(**setup.answers(ci=ci)), tmp_path / str(setup))
 
     def files(name: str) -> list[str]:
         found = [str(tmp_path / str(setup) / name) for setup in setups]

@@ -145,7 +145,7 @@ def test_a_hundred_requests_at_once(service: Project) -> None:
     assert {status for status, _ in answers} == {200}
 
 
-@pytest.mark.parametrize("setup", setups(PROGRAMS[:2], pytest.mark.sweep, among=DRIVERS))
+@pytest.mark.parametrize("setup", setups(PROGRAMS[1:2], pytest.mark.sweep, among=DRIVERS))
 def test_the_commands_of_its_readme(
     render: Render,
     setup: Setup,

@@ -1,13 +1,16 @@
 """`copier update` on services that lived: nothing of theirs is lost, and everything still works."""
 
 import re
+import runpy
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from time import monotonic
+from signal import SIGKILL
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -60,6 +63,31 @@ class Template:
         project.git("init", "--quiet", "--initial-branch=main")
         project.commit("From the template")
         return project
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run edits.py without a process of its own, as if it had one: here each template is compiled
+    but once. It has one where a test runs Copier's command line."""
+    start = subprocess.run
+
+    def run(command: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
+        if not Path(command[1]).match("extensions/edits.py"):
+            return start(command, **options)
+        code: object = 0
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in options["env"].items():
+                patch.setenv(name, value)
+            patch.setattr("sys.argv", command[1:])
+            try:
+                Context().run(runpy.run_path, command[1], run_name="__main__")
+            except SystemExit as end:
+                code = end.code
+        return subprocess.CompletedProcess(command, int(bool(code)))
+
+    monkeypatch.setattr("subprocess.run", run)
+    # Git's file modes are those of the files here, and asking it for each takes time.
+    monkeypatch.setattr("copier._main.Worker._sync_git_index_executable_bit", lambda *_: None)
 
 
 def update(project: Project, version: str, **answers: Any) -> None:
@@ -661,15 +689,21 @@ def test_it_goes_on_with_another_driver(
 # --- Around an update ---------------------------------------------------------------------------
 
 
+# Once the update has begun to write, and after parts of the time that a whole one takes.
+ONCE_IT_WRITES = None
+
+
 @pytest.mark.parametrize(
     "moments",
     [
-        pytest.param([0.7], id="one"),
-        pytest.param([at / 60 for at in range(60)], id="many", marks=pytest.mark.sweep),
+        pytest.param([ONCE_IT_WRITES], id="one"),
+        pytest.param(
+            [ONCE_IT_WRITES, *(at / 60 for at in range(60))], id="many", marks=pytest.mark.sweep
+        ),
     ],
 )
 def test_an_interrupted_update_is_repeated(
-    releases: Template, tmp_path: Path, moments: list[float]
+    releases: Template, tmp_path: Path, moments: list[float | None]
 ) -> None:
     service = releases.copy(tmp_path / "service", "1.0.0")
     for name in ("src/my_service/db/scratch.py", ".pre-commit-config.yaml"):
@@ -677,6 +711,7 @@ def test_an_interrupted_update_is_repeated(
     (service.path / "Dockerfile").unlink()
     service.commit("Live")
     start = service.git("rev-parse", "HEAD").strip()
+    news = service.path / "SECURITY.md"
     command = ("copier", "update", "--trust", "--defaults", "--quiet", "--vcs-ref=2.0.0")
 
     def again() -> None:
@@ -684,25 +719,32 @@ def test_an_interrupted_update_is_repeated(
         service.git("clean", "--quiet", "-d", "--force")
 
     begin = monotonic()
-    service.run(*command)
+    if len(moments) > 1:
+        service.run(*command)
+        again()
     duration = monotonic() - begin
+    update(service, "2.0.0")
     whole, index = contents(service.path), service.git("ls-files", "--stage")
-    killed = 0
+    assert news.name in whole
+    killed = []
     for moment in moments:
         again()
-        process = service.start(*command)
-        try:
-            process.wait(moment * duration)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            killed += 1
-        process.communicate()
+        begin = monotonic()
+        with service.start(*command) as process:
+            while process.poll() is None:
+                if news.exists() if moment is None else monotonic() > begin + moment * duration:
+                    process.kill()
+                    break
+                sleep(0.005)
+            process.communicate()
+        # An update that was faster than the first is whole before its moment comes.
+        killed += [moment] if process.returncode == -SIGKILL else []
         again()
         service.run(*command)
         after = contents(service.path)
         assert {name for name in whole | after if whole.get(name) != after.get(name)} == set()
         assert service.git("ls-files", "--stage") == index
-    assert killed
+    assert ONCE_IT_WRITES in killed
 
 
 def test_a_service_in_a_folder_of_a_repository(releases: Template, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def rendering(workshop: Workshop, rounds: int) -> dict[str, Costs]:
 
     def run(*command: str) -> Work:
         project = Project(folder, {})
-        project.use(workshop.commands(sqlite.driver, sqlite.backend))
+        project.use(workshop.commands(sqlite.driver, sqlite.backend), in_forks=False)
         return partial(project.run, *command)
 
     def copy(source: Path, setup: Setup) -> Work:

@@ -215,6 +215,6 @@ class Workshop:
 
             answers = self.render(path, setup, database_url=text_of(database), **answers)
             service = Service(setup, Project(path, answers), database, reset)
-            service.project.use(self.commands(setup.driver, setup.backend))
+            service.project.use(self.commands(setup.driver, setup.backend), in_forks=False)
             service.add_stock()
             yield service

@@ -41,6 +41,8 @@ LOCK = {
 only_postgresql = pytest.mark.skipif(DIALECT != "postgresql", reason="PostgreSQL's own")
 only_sqlite = pytest.mark.skipif(DIALECT != "sqlite", reason="SQLite's own")
 only_servers = pytest.mark.skipif(DIALECT == "sqlite", reason="SQLite has one lock for everything")
+# What another database's night has as well; see test_nights.py.
+alike = pytest.mark.skipif("ALIKE" not in os.environ, reason="what is alike on all databases")
 only_mysql = pytest.mark.skipif(not IS_MYSQL, reason="only MySQL and MariaDB need a journal")
 
 REVISION = """
@@ -260,11 +262,13 @@ def test_a_backfill_shares_its_revision_with_nothing(first: bool) -> None:
     assert not any(line.startswith("a:") for line in state())
 
 
+@alike
 def test_a_backfill_needs_to_know_what_is_done() -> None:
     write(BACKFILL.replace(".where(customers.c.moved < 10)", ""))
     assert "needs a WHERE" in said("upgrade", "night")
 
 
+@alike
 def test_the_sql_of_a_backfill_is_one_statement() -> None:
     write(BACKFILL)
     assert alembic("upgrade", "0005:night", "--sql") == 0
@@ -439,6 +443,7 @@ def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert state() == before
 
 
+@alike
 def test_odd_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIGRATION_WAIT", "soon")
     monkeypatch.setenv("MIGRATION_LOCK_TIMEOUT", "0")
@@ -503,12 +508,14 @@ def test_rows_survive_a_connection_that_enforces_foreign_keys() -> None:
     assert on_database(lambda it: it.exec_driver_sql(count).scalar()) == 7
 
 
+@alike
 def test_success_means_the_revision_that_was_asked_for() -> None:
     lose = 'lambda it: it.exec_driver_sql("ROLLBACK")'
     write(f'sa.event.listen(op.get_bind(), "commit", {lose}, once=True)')
     assert "the database is at 0005, not at night" in said("upgrade", "night")
 
 
+@alike
 def test_a_connection_used_too_early_is_refused() -> None:
     env = Path("migrations/env.py")
     text = env.read_text(encoding="utf-8")
@@ -544,6 +551,7 @@ def on_a_connection() -> None:
     with_connection(URL, upgrade)
 
 
+@alike
 @pytest.mark.parametrize("way", [from_a_lifespan, from_a_thread, on_a_connection])
 def test_programs_migrate_and_keep_their_loggers(way: Callable[[], None]) -> None:
     handlers, level = list(logging.root.handlers), logging.root.level

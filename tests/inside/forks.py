@@ -1,0 +1,169 @@
+"""Commands of services, each in a fork of a process that has imported what takes long.
+
+Reads a request from each line, as JSON: what to run, which is answered with the fork's process id,
+or for which fork to wait, which is answered with its exit code, or with nothing if it goes on. What
+services have in common is imported here, from one environment; the rest, drivers among it, each
+fork imports from the environment that the command is of.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import subprocess
+import sys
+import sysconfig
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import alembic.autogenerate
+import alembic.command
+import alembic.config
+import asgi_correlation_id  # noqa: F401
+import fastapi.testclient  # noqa: F401
+import mako.template  # noqa: F401
+import pydantic_settings  # noqa: F401
+import pytest
+import pythonjsonlogger.json  # noqa: F401
+import sqlalchemy.dialects.mysql
+import sqlalchemy.dialects.postgresql
+import sqlalchemy.dialects.sqlite
+import sqlalchemy.orm  # noqa: F401
+import uvicorn.main
+from alembic.script import write_hooks
+
+PACKAGES = next(it for it in sys.path if it.endswith("site-packages"))
+SCRIPTS: dict[str, Callable[[], Any]] = {
+    "alembic": alembic.config.main,
+    "pytest": pytest.console_main,
+    "uvicorn": uvicorn.main.main,
+}
+OTHERS = [it for it in sys.path[1:] if it != PACKAGES]  # of Python itself
+BELOW = Path(PACKAGES).relative_to(sys.prefix)
+FILES = (Path(getattr(module, "__file__", None) or "") for module in sys.modules.values())
+COMMON = {it.relative_to(PACKAGES).parts[0] for it in FILES if it.is_relative_to(PACKAGES)}
+assert "greenlet" not in sys.modules, "async drivers bring it"
+
+
+def become(commands: Path) -> None:
+    """Be a Python of another environment, for what is not imported yet.
+
+    Raises:
+        ModuleNotFoundError: it lacks something that is imported here.
+    """
+    home = commands.parent
+    if missing := [name for name in COMMON if not (home / BELOW / name).exists()]:
+        raise ModuleNotFoundError(f"{home} lacks {', '.join(missing)}")
+    sys.path[:] = [*OTHERS, str(home / BELOW)]
+    sys.executable = str(commands / "python")
+    sys.prefix = sys.exec_prefix = str(home)
+    importlib.reload(sysconfig)
+    importlib.invalidate_caches()
+
+
+def run(commands: Path, program: str, *arguments: str) -> Any:
+    """Run a program in this process, as a new one would."""
+    become(commands)
+    sys.modules["__main__"] = ModuleType("__main__")
+    sys.path[:0] = map(os.path.abspath, os.environ.get("PYTHONPATH", ".").split(os.pathsep))
+    match program, *arguments:
+        case (("alembic" | "pytest" | "uvicorn"), *_):
+            sys.path.insert(0, str(commands))
+            sys.argv = [str(commands / program), *arguments]
+            return SCRIPTS[program]()
+        case "python", "-c", code, *options:
+            sys.path.insert(0, "")
+            sys.argv = ["-c", *options]
+            return exec(code, vars(sys.modules["__main__"]))
+        case "python", "-m", module, *_:
+            sys.path.insert(0, os.getcwd())
+            sys.argv = [*arguments[1:]]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            return 0
+    raise ValueError(f"no program of the service: {program}")
+
+
+def end(code: int) -> None:
+    """End as the interpreter does, but for taking everything apart."""
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code & 0xFF)
+
+
+def fork(commands: Path, *command: str) -> int:
+    """Run it in a fork; return the fork's process id."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        code = int(run(commands, *command) or 0)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        end(code)
+    return code
+
+
+def wait(child: int, options: int = 0) -> int | None:
+    """Wait for a fork; return its exit code, if it has ended."""
+    ended, status = os.waitpid(child, options)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def start(
+    folder: str, variables: dict[str, str], commands: str, command: list[str], output: str
+) -> int:
+    """Start a command with other streams, in another folder and environment than this process's;
+    return its process id."""
+    file = os.open(output, os.O_WRONLY | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+    # In the order in which it is printed, as on a terminal.
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    return fork(Path(commands), *command)
+
+
+def run_hook(command: Sequence[str], cwd: str | None = None) -> None:
+    """Run what Alembic runs after it wrote a revision."""
+    python, *arguments = command
+    if arguments[0] != "-m" or arguments[1] == "ruff":
+        subprocess.run(command, check=False, cwd=cwd)
+        return
+    here = os.getcwd()
+    os.chdir(cwd or here)
+    wait(fork(Path(python).parent, "python", *arguments))
+    os.chdir(here)
+
+
+if __name__ == "__main__":
+    write_hooks.subprocess = SimpleNamespace(run=run_hook)  # type: ignore[attr-defined]
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    requests = os.fdopen(os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    gc.freeze()  # forks share what is never collected
+    for line in requests:
+        request = json.loads(line)
+        answer = wait(**request) if "child" in request else start(**request)
+        print(json.dumps(answer), file=answers)
