@@ -496,9 +496,22 @@ def downgrade() -> None:
     with op.batch_alter_table("customers") as table:
         table.drop_column("tier")
 """
+PHONE = """# migrations/versions/*_phone.py
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade() -> None:
+    op.add_column("customers", sa.Column("phone", sa.String(30)))
+
+
+def downgrade() -> None:
+    op.drop_column("customers", "phone")
+"""
 # What needs other people, and what has a test of its own.
 TEAM = ("Merge two branches that both made a revision", "Rebase a revision")
-OTHERS = {*TEAM, "Fix a failed migration at night", "Review a revision"}
+SQUASH = "Squash old revisions"
+OTHERS = {*TEAM, "Fix a failed migration at night", "Review a revision", SQUASH}
 # Who they are in the database's list of sessions, which the document shows.
 MYSELF = {"postgresql": "SELECT pg_backend_pid()", "mariadb": "SELECT connection_id()"}
 
@@ -580,6 +593,27 @@ def test_a_team(reader: Reader, way: str) -> None:
     assert "3 revisions" in reader.run(f"{MODULE} verify")
     reader.finish()
     assert without(reader.rows(), "customers", "phone") == before
+
+
+@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep))
+def test_squashing(reader: Reader) -> None:
+    """The database of the reader is older than the revision that stays."""
+    before = reader.rows()
+    reader.follow(reader.recipes["Revert a bad release"][:1])
+    reader.run('alembic revision --rev-id 0002 -m "phone"')
+    reader.write(PHONE)
+    reader.run(f"{MODULE} mend")
+    release(reader)
+
+    squash, stops, older = reader.recipes[SQUASH]
+    assert "1 revisions, head 0002, 1 released" in reader.follow([squash])
+    assert "The database is at revision 0001, which 0002 replaces" in reader.follow([stops])
+    reader.follow([older])
+
+    assert without(reader.rows(), "customers", "phone") == before
+    for command in ("alembic check", f"{MODULE} drift", f"{MODULE} lint -r :"):
+        reader.run(command)
+    assert not reader.project.git("status", "--porcelain")
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)

@@ -395,6 +395,7 @@ def test_a_linter_that_is_not_installed(
     [setup] = (it for it in FIRST if it.backend.linters)
     project = render(**setup.answers())
     project.use(environment(FIRST[0]))
+    write(project, ["    pass"])
 
     output = project.run(
         "python", "-m", f"{project.package}.migrations", "lint", "-r:", check=False

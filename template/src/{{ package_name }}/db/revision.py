@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import String, column, select, table
 
 # Asks a database for its revision.
@@ -13,7 +13,7 @@ CURRENT = select(column("version_num", String)).select_from(table("alembic_versi
 
 @dataclass(frozen=True)
 class Revisions:
-    """The revisions that the code brings along, and the newest of them."""
+    """The revisions that the code brings along or has replaced, and the newest of them."""
 
     known: frozenset[str]
     heads: frozenset[str]
@@ -31,4 +31,10 @@ def read_revisions(config_file: Path) -> Revisions:
     """Read the revisions from the migrations."""
     scripts = ScriptDirectory.from_config(Config(config_file))
     known = frozenset(script.revision for script in scripts.walk_revisions())
-    return Revisions(known, frozenset(scripts.get_heads()))
+    return Revisions(known.union(read_replaced(scripts)), frozenset(scripts.get_heads()))
+
+
+def read_replaced(scripts: ScriptDirectory) -> dict[str, Script]:
+    """The revisions that `squash` has replaced, and by which one: a first one, in one file."""
+    bases = scripts.get_revisions(scripts.get_bases())
+    return {id: base for base in bases for id in getattr(base.module, "replaces", ())}

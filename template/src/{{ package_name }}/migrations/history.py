@@ -2,7 +2,7 @@
 
 One line for each revision, in upgrade order: its id and the SHA-256 of its file. Branches that both
 add a revision both add a last line, so git has a conflict where Alembic would get two heads. What
-upstream's ledger names is released, and stays as it is.
+upstream's ledger names is released, and stays as it is, until `squash` replaces it.
 """
 
 import os
@@ -27,15 +27,20 @@ MOVED = """%s follows %s now, no longer %s. A database that has run it already n
   alembic downgrade %s && alembic stamp %s && alembic upgrade head"""
 LINE = re.compile(r"^(\S+) ([0-9a-f]{64})$", re.MULTILINE)
 PARENT = re.compile(r"""^(down_revision\b[^=\n]*= *)(?:None|"[^"\n]*"|'[^'\n]*')""", re.MULTILINE)
+MISSING = re.compile(r"Revision (\S+) referenced from .*? -> ([^\s,]+)")
 UPSTREAM = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
 class Released(NamedTuple):
-    """What upstream's ledger has, where that is, and what the last commit's has."""
+    """What upstream's ledger has, where that is, and what the last commit's has.
+
+    `base` is the commit that this branch and upstream have in common.
+    """
 
     ledger: Ledger
     source: str
     committed: Ledger
+    base: str = ""
 
 
 class History:
@@ -53,7 +58,12 @@ class History:
                 warnings.filterwarnings("error", "Revision .* present")
                 scripts = [*directory.walk_revisions()][::-1]
         except (SyntaxError, UserWarning) as error:
-            raise CommandError(f"Restore or mend a revision's file by hand: {error}") from error
+            raise CommandError(
+                orphaned(directory, str(error))
+                or f"Restore or mend a revision's file by hand: {error}"
+            ) from error
+        # What squashes have replaced, and in which revisions.
+        self.replaced = {id: it.revision for it in scripts for id in replaces(it)}
         self.paths = {it.revision: Path(it.path) for it in scripts}
         self.texts = {id: path.read_text("utf-8") for id, path in self.paths.items()}
         self.parents = {it.revision: to_tuple(it.down_revision, ()) for it in scripts}
@@ -79,9 +89,25 @@ class History:
             entries(self.git("show", f"{commit}:./{self.ledger.name}"))
             for commit in (base, upstream, "HEAD")
         )
+        shared = self.squashed(shared, tip)
         merged = {id: tip[id] for id in tip if id in self.texts and id not in shared}
         source = upstream if upstream != "HEAD" else "HEAD, as no main branch is here"
-        return Released(shared | merged, source, committed)
+        return Released(shared | merged, source, committed, base)
+
+    def squashed(self, released: Ledger, upstream: Ledger) -> Ledger:
+        """What a squash leaves of released revisions: this branch's own, or one that upstream has.
+
+        Only while upstream still has what is replaced is the squash still to be released, and may
+        its file differ.
+        """
+        is_own = self.replaced.keys() & upstream.keys()
+        squashes = {id: self.texts[id] for id in self.replaced.values()}
+        now = digests(squashes) if is_own else upstream
+        return {
+            id: now.get(id, digest) if id in squashes else digest
+            for id, digest in released.items()
+            if id not in self.replaced
+        }
 
     def git(self, *arguments: str) -> str:
         """What git prints.
@@ -89,17 +115,7 @@ class History:
         Raises:
             OSError: there is no git, or it fails.
         """
-        command = ("git", "-C", str(self.ledger.parent), *arguments)
-        # Git's hooks are told where the repository is, which would make this folder its top.
-        told = ("GIT_DIR", "GIT_WORK_TREE")
-        variables = {name: value for name, value in os.environ.items() if name not in told}
-        result = subprocess.run(  # noqa: S603
-            command, env=variables, capture_output=True, encoding="utf-8"
-        )
-        if result.returncode:
-            reason = result.stderr.partition("\n")[0] or "no commit in common; a shallow clone?"
-            raise OSError(f"git {arguments[0]}: {reason}")
-        return result.stdout
+        return git(self.ledger.parent, *arguments)
 
     def moved(self, branch: list[str], onto: str, released: Released) -> str:
         """The text of a branch's first revision, changed to follow another revision.
@@ -115,6 +131,44 @@ class History:
         if found != 1:
             raise CommandError(f'Set down_revision = "{onto}" in {self.paths[first]} by hand')
         return re.sub(r"(?m)^Revises:.*", f"Revises: {onto}", text, count=1)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints in a folder.
+
+    Raises:
+        OSError: there is no git, or it fails.
+    """
+    # Git's hooks are told where the repository is, which would make this folder its top.
+    told = ("GIT_DIR", "GIT_WORK_TREE")
+    variables = {name: value for name, value in os.environ.items() if name not in told}
+    command = ("git", "-C", str(folder), *arguments)
+    result = subprocess.run(  # noqa: S603
+        command, env=variables, capture_output=True, encoding="utf-8"
+    )
+    if result.returncode:
+        reason = result.stderr.partition("\n")[0] or "no commit in common; a shallow clone?"
+        raise OSError(f"git {arguments[0]}: {reason}")
+    return result.stdout
+
+
+def orphaned(directory: ScriptDirectory, error: str) -> str | None:
+    """Say what to do with a revision after one that a squash has replaced, if that is the error."""
+    if not (missing := MISSING.search(error)):
+        return None
+    parent, child = missing.groups()
+    squashes = (it for it in directory._load_revisions() if parent in replaces(it))
+    if not (squash := next(squashes, None)):
+        return None
+    return (
+        f"{child} follows {parent}, which {squash.revision} replaces: set down_revision in its file"
+        f" to the newest revision, then run `{MEND}`"
+    )
+
+
+def replaces(script: Script) -> tuple[str, ...]:
+    """The revisions that a squash has replaced by this one."""
+    return tuple(getattr(script.module, "replaces", ()))
 
 
 def released_revisions(config: Config) -> Ledger:
@@ -153,8 +207,13 @@ def digests(texts: Mapping[str, str]) -> Ledger:
 
 def write(history: History, ledger: Ledger) -> None:
     """Write the ledger."""
+    write_ledger(history.ledger, ledger)
+
+
+def write_ledger(file: Path, ledger: Ledger) -> None:
+    """Write a ledger to a file."""
     lines = (HEADER, *(f"{id} {digest}" for id, digest in ledger.items()), "")
-    history.ledger.write_text("\n".join(lines), "utf-8")
+    file.write_text("\n".join(lines), "utf-8")
 
 
 def changes(before: Ledger, after: Ledger) -> Iterator[str]:
@@ -239,7 +298,8 @@ def mend(config: Config) -> None:
     try:
         released = history.released()
     except OSError:
-        released = Released(dict([*ledger.items()][:-1]), "the ledger, above its last line", ledger)
+        known = history.squashed(dict([*ledger.items()][:-1]), ledger)
+        released = Released(known, "the ledger, above its last line", ledger)
     keep(released, digests(history.texts))
 
     def precedence(head: str) -> tuple[int, int, str]:
