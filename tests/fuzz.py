@@ -14,7 +14,7 @@ from drivers import BACKENDS, Backend, Driver, DriverRegistry, has_usable_values
 from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from jinja2_ansible_filters import AnsibleCoreFiltersExtension
-from matrix import OPTIONS, QUESTIONS, ROOT, SETTINGS
+from matrix import QUESTIONS, ROOT, SETTINGS, applies, options
 from sqlalchemy import URL
 
 # --- What is typed ------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def spelled(draw: st.DrawFn, scheme: str, url: URL) -> str:
 
 
 URL_TEXTS = urls().map(lambda typed: typed.text)
-CHOSEN = st.fixed_dictionaries({name: st.sampled_from(OPTIONS[name]) for name in OPTIONS})
+CHOSEN = st.sampled_from([*options()])
 
 
 # --- What is rendered ---------------------------------------------------------------------------
@@ -209,8 +209,8 @@ def complete(answers: Mapping[str, Any]) -> dict[str, Any]:
     for name, details in QUESTIONS.items():
         if name not in answered:
             default = details["default"]
-            text = isinstance(default, str)
-            answered[name] = compiled(default).render(answered) if text else default
+            text = compiled(str(default)).render(answered)
+            answered[name] = text == "True" if details["type"] == "bool" else text
     return {name: answered[name] for name in QUESTIONS}
 
 
@@ -219,7 +219,7 @@ def rendered(**given: Any) -> dict[str, str]:
     answers = complete(given)
     context = {
         **answers,
-        "_copier_answers": {**given, **answers},
+        "_copier_answers": given | {it: answers[it] for it in answers if applies(it, answers)},
         "_copier_conf": {"answers_file": ".copier-answers.yml"},
         "_copier_operation": "copy",
         "_copier_phase": "render",

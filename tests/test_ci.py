@@ -46,9 +46,9 @@ def test_ci_gets_every_setup_once(tmp_path: Path) -> None:
     assert entries == [ci.entry(str(setup)) for setup in SETUPS]
 
 
-def test_every_combination_fits_into_one_matrix() -> None:
+def test_every_combination_fits_into_two_matrices() -> None:
     assert len(ci.EVERY) == len(SETUPS) * len(list(options()))
-    assert len(ci.EVERY) <= 256, "more than GitHub takes: list slices in several jobs"
+    assert len(ci.EVERY) <= 2 * 256, "more than GitHub takes: list slices in three jobs"
 
 
 @pytest.mark.parametrize("count", [1, 2, 6, 7, len(ci.EVERY), len(ci.EVERY) + 1])

@@ -136,7 +136,7 @@ def test_updating(repository: Project, tmp_path: Path) -> None:
 
 @slow
 def test_migrating(service: Project) -> None:
-    [mend] = commands("docs/migrating.md")
+    [mend, *_] = commands("docs/migrating.md")
     [caller, index] = blocks("docs/migrating.md", "python")
     verify = ("python", "-m", "my_service.migrations", "verify")
 
@@ -160,29 +160,54 @@ def test_migrating(service: Project) -> None:
         assert asks(service, named) == [(count,)]
 
 
-@pytest.mark.sweep
-def test_faq(render: Render, environment: Callable[[Setup], Path]) -> None:
-    """A database with a table, and the model that someone wrote for it."""
+@slow
+def test_a_history_from_another_project(
+    render: Render, environment: Callable[[Setup], Path]
+) -> None:
     service = installed(render(**SQLITE.answers(include_example=False)), environment(SQLITE))
-    asks(service, "CREATE TABLE authors (id INTEGER NOT NULL CONSTRAINT pk_authors PRIMARY KEY)")
-    (service.path / "src" / "my_service" / "models" / "author.py").write_text(AUTHOR, "utf-8")
+    versions = service.path / "migrations" / "versions"
+    old = service.path.parent / "old" / "migrations" / "versions"
+    old.mkdir(parents=True)
+    for name, parent in (("a1", "None"), ("b2", '"a1"')):
+        revision = REVISION.format(id=name, parent=parent)
+        (old / f"{name}.py").write_text(revision, encoding="utf-8")
+    shutil.rmtree(service.path / ".git")
+    names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+    service.environment |= dict.fromkeys(names, "test@example.com")
 
-    for command in commands("docs/faq.md"):
-        output = sh(service, command.replace("<empty database>", "sqlite:///empty.db"))
+    for command in commands("docs/migrating.md")[1:]:
+        sh(service, command)
 
-    assert "The database is what the migrations make it" in output
-    asks(service, "ALTER TABLE authors ADD COLUMN born DATE")
-    assert "born" in service.run(*shlex.split(command.removeprefix("uv run ")), check=False)
+    assert [path.name for path in versions.glob("*.py")] == ["b2_squashed.py"]
+    service.run("alembic", "upgrade", "head")
+    assert len(asks(service, "SELECT name FROM sqlite_master WHERE name LIKE 'made_by_%'")) == 2
 
 
-AUTHOR = """
-from sqlalchemy.orm import Mapped, mapped_column
-from my_service.db.base import Base
+REVISION = """
+from alembic import op
 
-class Author(Base):
-    __tablename__ = "authors"
-    id: Mapped[int] = mapped_column(primary_key=True)
+revision, down_revision = "{id}", {parent}
+
+def upgrade():
+    op.execute("CREATE TABLE made_by_{id} (id INTEGER)")
+
+def downgrade():
+    op.execute("DROP TABLE made_by_{id}")
 """
+
+
+@slow
+def test_adopting(render: Render, environment: Callable[[Setup], Path]) -> None:
+    service = installed(render(**SQLITE.answers(existing_database=True)), environment(SQLITE))
+    asks(service, "CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+    [look, take_over] = commands("docs/adopting.md")
+
+    assert "class Author" in sh(service, look)
+    assert service.git("status", "--porcelain") == ""
+    assert "at revision 0001" in sh(service, take_over)
+
+    assert "Mapped[str]" in service.text("src/my_service/models/author.py")
+    assert asks(service, "SELECT version_num FROM alembic_version") == [("0001",)]
 
 
 def asks(service: Project, query: str) -> list[tuple[object, ...]]:
