@@ -147,7 +147,8 @@ def environment(
 ) -> Callable[[Setup], Path]:
     """Install what a service with this driver requires, once for all workers; return where its
     commands are."""
-    shared = tmp_path_factory.getbasetemp().parent
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
     def install(setup: Setup) -> Path:
         name = setup.driver.name

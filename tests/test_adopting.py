@@ -320,6 +320,15 @@ def test_a_database_becomes_an_ordinary_one(
         assert_only_what_is_new(service, database)
     with subtests.test("its tests"):
         assert re.search(r"\d+ passed", service.test())
+    if setup not in SERVED:
+        with subtests.test("what was found stays so when it is squashed"):
+            service.git("init", "--quiet", "--initial-branch=main")
+            service.commit()
+            service.run("python", "-m", f"{service.package}.migrations", "squash", "head")
+            [path] = (service.path / "migrations" / "versions").glob("*.py")
+            assert "\nwas_found: bool = True\n" in path.read_text(encoding="utf-8")
+            assert "    expect_no_rows(DROP)\n" in path.read_text(encoding="utf-8")
+            assert re.search(r"\d+ passed", service.test("tests/test_migrations.py"))
     if (setup, schema) in USUAL and setup not in POSTGRESQL:
         return
     with subtests.test("mypy"):
