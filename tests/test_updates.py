@@ -375,7 +375,7 @@ def release_next_version(template: Template) -> None:
     scratch = template.find("db/scratch.py")
     scratch.rename(scratch.with_name("throwaway.py.jinja"))
     replace("tests/conftest.py", "db.scratch import", "db.throwaway import")
-    replace("migrations/drift.py", "db.scratch import", "db.throwaway import")
+    replace("migrations/create.py", "db.scratch import", "db.throwaway import")
     template.find(".pre-commit-config.yaml").unlink()
     (template.path / "template/SECURITY.md").write_text("Next.\n", encoding="utf-8")
     # There is one question more, and a filter of the extension has another name.
