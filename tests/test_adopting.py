@@ -352,6 +352,12 @@ def follow(service: Project, setup: Setup, scratch: Scratch) -> None:
     assert difference in output
     assert revisions(other) == []
     service.environment["DATABASE_URL"] = text_of(production)
+    said = service.run("alembic", "upgrade", "head", check=False)
+    assert re.search(
+        r"(?m)^ *FAILED: .* as it was found: `python -m my_service.migrations adopt`", said
+    )
+    assert "Traceback" not in said
+    assert revisions(production) == []
     adopt(service)
     assert revisions(production) == ["0001"]
     assert (dump(production), dump(other)) == before
