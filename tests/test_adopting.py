@@ -25,6 +25,8 @@ USUAL |= {(setup, "hard") for setup in ASYNC if setup.backend.name == "postgresq
 CASES = [
     pytest.param(*case, id=f"{case[0]}-{case[1]}", marks=() if case in USUAL else pytest.mark.sweep)
     for case in product(SETUPS, ("hard", "chinook"))
+    # This driver takes %s in a default for a parameter; docs/adopting.md says so.
+    if (case[0].driver.name, case[1]) != ("mariadbconnector", "hard")
 ]
 POSTGRESQL = [setup for setup in PROGRAMS if setup.backend.name == "postgresql"]
 

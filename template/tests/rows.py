@@ -72,11 +72,11 @@ def fill(connection: Connection) -> None:
             try:
                 connection.execute(target.insert().values(row(connection, target, number)))
                 connection.commit()
-            except DBAPIError as error:
+            except (DBAPIError, TypeError) as error:  # not every driver takes every value
                 connection.rollback()
-                refused.append(error)
+                refused.append(getattr(error, "orig", error))
         if len(refused) == 2:
-            warnings.warn(f"no rows in {target.name}, see VALUES: {refused[0].orig}", stacklevel=2)
+            warnings.warn(f"no rows in {target.name}, see VALUES: {refused[0]}", stacklevel=2)
 
 
 def row(connection: Connection, target: Table, number: int) -> dict[str, Any]:

@@ -133,7 +133,7 @@ ALTER TABLE thing ALTER d SET STORAGE EXTERNAL;
 -- type mood
 ALTER TYPE mood ADD VALUE 'glad';
 
--- constraint score_check
+-- constraint score_check on type score
 ALTER DOMAIN score DROP CONSTRAINT score_check;
 
 -- type score
@@ -279,7 +279,7 @@ ALTER POLICY mine ON thing USING (c > 7);
 -- rule calm on table plain
 DROP RULE calm ON plain;
 
--- statistics object linked
+-- statistics object linked on table thing
 DROP STATISTICS linked;
 
 -- extension vector

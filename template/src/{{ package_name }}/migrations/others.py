@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 
 FILE = "others.txt"
 # What something belongs to, at the end of its name.
-PLACE = re.compile(r" o[nf] ((?:table|view|materialized view) .+)$")
+PLACE = re.compile(r" o[nf] ((?:table|type|view|materialized view) .+)$")
 
 
 @dataclass(frozen=True)

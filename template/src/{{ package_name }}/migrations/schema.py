@@ -130,6 +130,11 @@ thing (aspect, class, id, part, definition) AS (
 SELECT concat(aspect, pg_describe_object(class, id, part),
         (SELECT ' on ' || pg_describe_object(class, indrelid, 0) FROM pg_index
             WHERE indexrelid = id AND class = 'pg_class'::regclass),
+        (SELECT ' on ' || pg_describe_object('pg_class'::regclass, stxrelid, 0)
+            FROM pg_statistic_ext WHERE oid = id AND class = 'pg_statistic_ext'::regclass),
+        (SELECT ' on ' || pg_describe_object('pg_type'::regclass, contypid, 0)
+            FROM pg_constraint
+            WHERE oid = id AND class = 'pg_constraint'::regclass AND contypid <> 0),
         (SELECT ' of ' || pg_describe_object(class, refobjid, 0)
             FROM pg_depend JOIN pg_sequence ON seqrelid = objid
             WHERE (classid, objid, refclassid) = (class, id, class) AND deptype IN ('a', 'i'))),
