@@ -275,6 +275,10 @@ def test_a_database_becomes_an_ordinary_one(
             "migrations/others.txt",
             "migrations/versions/history.txt",
         }
+    if not small and setup not in SERVED:
+        with subtests.test("what becomes of rows whose parents go"):
+            visits = adopted[f"src/{service.package}/models/visit.py"].decode()
+            assert 'ondelete="CASCADE", onupdate="SET NULL"' in visits
     with subtests.test("nothing else changes in the database"):
         assert dump(database) == before
     with subtests.test("it says what it took over"):

@@ -323,3 +323,7 @@ INSERT INTO clicks VALUES (1, '/'), (2, '/cart?x=100%25')
 INSERT INTO sessions VALUES (repeat('a', 32), '{"cart": [1, 2]}')
 ;;
 INSERT INTO archive VALUES (1, 'closed'), (1, 'closed')
+;;
+CREATE VIEW costs AS SELECT 1 AS prices
+;;
+CREATE VIEW prices_of AS SELECT prices AS costs FROM costs

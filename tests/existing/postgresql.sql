@@ -589,3 +589,11 @@ INSERT INTO clicks VALUES ('a', '/'), ('b', '/cart?x=100%25'), ('c', '/')
 REFRESH MATERIALIZED VIEW warehouse.stock_by_zone
 ;;
 REFRESH MATERIALIZED VIEW best_customers
+;;
+CREATE FUNCTION from_windows() RETURNS integer LANGUAGE plpgsql AS E'BEGIN\r\n  RETURN 1;\r\nEND'
+;;
+CREATE TABLE none (id integer PRIMARY KEY, n integer)
+;;
+INSERT INTO none VALUES (1, -1)
+;;
+ALTER TABLE none ADD CONSTRAINT positive CHECK (n > 0) NOT VALID

@@ -183,3 +183,13 @@ INSERT INTO stock VALUES ('A-1', 'A-1', 0, 3), ('B-12', 'A-1', 1, 6)
 INSERT INTO "new name" (added) VALUES ('y')
 ;;
 INSERT INTO places VALUES (1, 0, 1, 0, 1, 'yard')
+;;
+CREATE TABLE visits (
+    id integer PRIMARY KEY,
+    customer integer REFERENCES customers (id) ON DELETE CASCADE ON UPDATE SET NULL,
+    "at" datetime(6) NOT NULL,
+    cost$net int,
+    cost$gross text
+)
+;;
+INSERT INTO visits VALUES (1, NULL, '2026-01-01 00:00:00.000000', 1, '2')

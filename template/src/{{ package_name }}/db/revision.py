@@ -5,6 +5,7 @@ from pathlib import Path
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import String, column, select, table
 
 # Asks a database for its revision.
@@ -36,5 +37,9 @@ def read_revisions(config_file: Path) -> Revisions:
 
 def read_replaced(scripts: ScriptDirectory) -> dict[str, Script]:
     """The revisions that `squash` has replaced, and by which one: a first one, in one file."""
-    bases = scripts.get_revisions(scripts.get_bases())
+    try:
+        bases = scripts.get_revisions(scripts.get_bases())
+    except KeyError as error:
+        message = f"Revision {error} is gone, and another follows it: `migrations mend` knows more"
+        raise CommandError(message) from error
     return {id: base for base in bases for id in getattr(base.module, "replaces", ())}

@@ -60,7 +60,8 @@ class History:
         except (SyntaxError, UserWarning) as error:
             raise CommandError(
                 orphaned(directory, str(error))
-                or f"Restore or mend a revision's file by hand: {error}"
+                or "Restore or mend a revision's file by hand, or finish a killed `squash`:"
+                f" {error}"
             ) from error
         # What squashes have replaced, and in which revisions.
         self.replaced = {id: it.revision for it in scripts for id in replaces(it)}
@@ -157,12 +158,16 @@ def orphaned(directory: ScriptDirectory, error: str) -> str | None:
     if not (missing := MISSING.search(error)):
         return None
     parent, child = missing.groups()
-    squashes = (it for it in directory._load_revisions() if parent in replaces(it))
-    if not (squash := next(squashes, None)):
+    squashes = [it for it in directory._load_revisions() if parent in replaces(it)]
+    if not squashes:
         return None
+    squash = squashes[0]
+    if child in replaces(squash):
+        return f"{child} is gone, as {squash.revision} replaces it: delete its file"
     return (
         f"{child} follows {parent}, which {squash.revision} replaces: set down_revision in its file"
-        f" to the newest revision, then run `{MEND}`"
+        f" to the newest revision, then run `{MEND}`; a database that has run it already first goes"
+        f" back to {parent} with the code of before"
     )
 
 

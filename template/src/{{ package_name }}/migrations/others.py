@@ -9,6 +9,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 FILE = "others.txt"
+COMMENT = re.compile(r"(?:^|\s)#.*")
 # What something belongs to, at the end of its name.
 PLACE = re.compile(r" o[nf] ((?:table|type|view|materialized view) .+)$")
 
@@ -43,5 +44,5 @@ def read_others(config: Config) -> Others:
     """Read the list of the service."""
     file = Path(ScriptDirectory.from_config(config).dir, FILE)
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
-    patterns = (line.partition("#")[0].strip().replace('"', "") for line in lines)
+    patterns = (COMMENT.sub("", line).strip().replace('"', "") for line in lines)
     return Others(tuple(filter(None, patterns)))

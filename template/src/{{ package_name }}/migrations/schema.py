@@ -167,7 +167,7 @@ FROM sqlite_master thing WHERE sql <> '' AND name NOT GLOB 'sqlite_*'
 TOKEN = re.compile(
     r"""(?P<nothing>\s+|--[^\n]*|/\*.*?\*/)|(?P<string>'(?:[^']|'')*')
     |"(?P<a>(?:[^"]|"")*)"|`(?P<b>(?:[^`]|``)*)`|\[(?P<c>[^]]*)\]
-    |not\s+null\b|\d[\d.]*|\w+|\|\||[<>=!]=|<>|->>?|.""",
+    |not\s+null\b|\d[\d.]*|[\w$\u0080-\U0010ffff]+|\|\||[<>=!]=|<>|->>?|.""",
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
 # How a clause of a column begins; those in the first line are as good as one of the table.
@@ -222,8 +222,21 @@ CAST = re.compile(r"\(('(?:[^']|'')*'::character varying)\)::text|\((ARRAY\[[^]]
 def read_postgresql(connection: Connection) -> Iterator[tuple[str, str]]:
     """Read PostgreSQL's catalogs, in its own words and with other schemas' names written out."""
     connection.execute(text("SET LOCAL search_path TO public"))
+    for setting in ("TimeZone TO 'UTC'", "DateStyle TO 'ISO'", "IntervalStyle TO 'postgres'"):
+        connection.execute(text(f"SET LOCAL {setting}"))
     for name, definition in connection.execute(text(POSTGRESQL)).all():
         yield str(name), CAST.sub(r"\1\2", str(definition))
+
+
+def without_database(statement: str, kind: str, database: str) -> str:
+    """Take the name of the database out of a statement that the server has put it into.
+
+    Texts keep it, and routines, which are as they were written.
+    """
+    if kind not in ("TABLE", "TRIGGER", "VIEW"):
+        return statement
+    pattern = rf"('(?:[^'\\]|\\.|'')*')|(?<![.`]){re.escape(database)}\."
+    return re.sub(pattern, lambda match: match[1] or "", statement, flags=re.DOTALL)
 
 
 def read_mysql(connection: Connection) -> Iterator[tuple[str, str]]:
@@ -237,7 +250,8 @@ def read_mysql(connection: Connection) -> Iterator[tuple[str, str]]:
         shown = connection.execute(text(f"SHOW CREATE {kind} {quote(name)}")).mappings().one()
         definition = next(
             str(value) for key, value in shown.items() if re.match("Create|SQL Original", key)
-        ).replace(f"{database}.", "")
+        )
+        definition = without_database(definition, kind, database)
         for pattern in INCIDENTAL:
             definition = re.sub(pattern, "", definition)
         if kind != "TABLE":
@@ -245,7 +259,7 @@ def read_mysql(connection: Connection) -> Iterator[tuple[str, str]]:
             continue
         items, _, options = definition.partition("(\n")[2].partition("\n) ")
         yield f"table {name}", options
-        for line in items.splitlines():
+        for line in items.split("\n"):
             item = line.strip().removesuffix(",")
             words, name_of_item, _ = item.split("`", 2)
             if not words:
