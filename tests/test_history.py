@@ -161,7 +161,7 @@ def attempt(project: Project, cases: dict[str, Case], *commands: str) -> dict[st
 
 RUN = "refused: Run `python -m my_service.migrations mend`"
 KEEP = "refused: Restore what is released and write a new revision instead"
-HAND = "refused: Restore or mend a revision's file by hand"
+HAND = "refused: Restore or mend a revision's file by hand, or finish a killed `squash`"
 CONFLICT = "<<<<<<< HEAD\n"
 
 

@@ -300,8 +300,9 @@ def test_both_roads_lead_to_the_same(service: Project, setup: Setup, scratch: Sc
         for sentence in after[name]["said"]:
             assert sentence == (
                 f"The database is at revision {name}, which 0008 replaces: upgrade it with the code"
-                f" from before, `git worktree add ../before {sha}` and there `alembic upgrade"
-                " 0008`, then go on here"
+                f" from before, `git worktree add ../before {sha}`, `cp .env ../before` and there"
+                " `alembic upgrade 0008` (a SQLite file by its whole path: `alembic -x url=...`),"
+                " then go on here"
             )
     for name in ("0008", "0009", "head", "new"):
         assert built(after[name]) == built(before["head"]), name
@@ -531,7 +532,8 @@ def test_branches(history: Project) -> None:
     for command in ("mend", "verify"):
         assert fails(history, *MODULE, command) == (
             "late follows b, which c replaces: set down_revision in its file to the newest"
-            f" revision, then run `{' '.join(MODULE)} mend`"
+            f" revision, then run `{' '.join(MODULE)} mend`; a database that has run it already"
+            " first goes back to b with the code of before"
         )
     (history.path / VERSIONS / "late_revision.py").unlink()
 
