@@ -255,6 +255,9 @@ def test_a_database_becomes_an_ordinary_one(
 
     if small:
         shown = adopt(service, "--dry-run")
+        with subtests.test("before it there is nothing to test"):
+            said = service.run("pytest", "-q", check=False)
+            assert "ERROR: There is no revision yet: " in said
         with subtests.test("a dry run changes nothing"):
             assert files(service) == rendered
             assert revisions(database) == []
