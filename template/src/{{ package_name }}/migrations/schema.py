@@ -153,9 +153,11 @@ FROM information_schema.triggers WHERE trigger_schema = database()
 UNION SELECT 'EVENT', event_name, '' FROM information_schema.events WHERE event_schema = database()
 """
 # What depends on who made something, where, and when, or on rows.
+DEFINER = r" DEFINER=(?:`[^`]*`@`[^`]*`|`[^`]*`)"
+COUNTER = r" AUTO_INCREMENT=\d+"
 INCIDENTAL = (
-    r" DEFINER=(?:`[^`]*`@`[^`]*`|`[^`]*`)",
-    r" AUTO_INCREMENT=\d+",
+    DEFINER,
+    COUNTER,
     r" (?:STARTS|AT) '[-: \d]+'",
 )
 
