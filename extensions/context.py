@@ -91,7 +91,7 @@ def notes(database: Any, package: str, existing: bool) -> list[str]:
     )
     adopted = (
         "The database is older than the code. Take it over first, once in each place where it is,\n"
-        f"with `uv run python -m {package}.migrations adopt`:\n"
+        "with `uv run migrations adopt`:\n"
         "[docs/adopting.md](docs/adopting.md). New databases need only what follows."
     )
     return [built] * bool(database.driver.build) + [adopted] * existing

@@ -45,16 +45,16 @@ uv run ruff check
 uv run ruff format --check
 uv run mypy
 uv run paracelsus inject --check docs/models.md
-uv run python -m {package}.migrations verify
-uv run python -m {package}.migrations sql > migrations.sql
-uv run python -m {package}.migrations lint
+uv run migrations verify
+uv run migrations sql > migrations.sql
+uv run migrations lint
 uv run pytest
 uv run alembic upgrade head --sql
 uv run alembic upgrade head
 uv run alembic check
 uv run alembic downgrade base
 uv run alembic upgrade head
-uv run python -m {package}.migrations drift
+uv run migrations drift
 """
 
 

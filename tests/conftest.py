@@ -161,6 +161,10 @@ def environment(
                 return done.parent / "bin"
             try:
                 Project(folder, {}).run("uv", "sync", "--quiet", "--no-install-project")
+                # What installing the project would make of its [project.scripts].
+                script = done.parent / "bin" / "migrations"
+                script.write_text(SCRIPT.format(python=script.with_name("python")))
+                script.chmod(0o755)
                 done.touch()
             except CommandFailed as error:
                 if not setup.driver.build:
@@ -224,15 +228,20 @@ def service(
     return project
 
 
+SCRIPT = """#!{python}
+from alembic_guardrails.__main__ import main
+main()
+"""
+
 CONNECT = """
 import json, sys
 from sqlalchemy import text
-from my_service.db.standalone import with_connection
-from my_service.settings import parse_database_url
+from alembic_guardrails import run_with_connection
+from my_service.db.driver import DRIVER
 results = {}
 for name, url in json.load(open("urls.json", encoding="utf-8")).items():
     try:
-        with_connection(parse_database_url(url), lambda it: it.execute(text("SELECT 1")))
+        run_with_connection(DRIVER.parse_url(url), lambda it: it.execute(text("SELECT 1")))
         results[name] = ""
     except BaseException as error:
         results[name] = f"{type(error).__name__}: {error}"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from jinja2_ansible_filters import AnsibleCoreFiltersExtension
 from matrix import QUESTIONS, ROOT, SETTINGS, applies, options
+from pathspec import PathSpec
 from sqlalchemy import URL
 
 # --- What is typed ------------------------------------------------------------------------------
@@ -214,6 +215,18 @@ def complete(answers: Mapping[str, Any]) -> dict[str, Any]:
     return {name: answered[name] for name in QUESTIONS}
 
 
+@cache
+def excluder(patterns: tuple[str, ...]) -> PathSpec[Any]:
+    """What Copier leaves out, for patterns that are rendered."""
+    return PathSpec.from_lines("gitwildmatch", patterns)
+
+
+@cache
+def read_plain(source: str) -> str:
+    """Read a file that is no template."""
+    return (ROOT / source).read_text(encoding="utf-8")
+
+
 def rendered(**given: Any) -> dict[str, str]:
     """The files that Copier renders for these answers and their texts, without its questions."""
     answers = complete(given)
@@ -225,15 +238,20 @@ def rendered(**given: Any) -> dict[str, str]:
         "_copier_phase": "render",
     }
     suffix = SETTINGS["_templates_suffix"]
+    excluded = excluder(
+        tuple(compiled(pattern).render(context) for pattern in SETTINGS["_exclude"])
+    )
     files = {}
     for source, name in sources():
         parts = [compiled(part).render(context) for part in name.split("/")]
         if all(part not in ("", suffix) for part in parts):
             path = "/".join(parts)
+            if excluded.match_file(path):
+                continue
             if path.endswith(suffix):
                 text = environment().get_template(source).render(context)
             else:
-                text = (ROOT / source).read_text(encoding="utf-8")
+                text = read_plain(source)
             files[path.removesuffix(suffix)] = text
     return files
 

@@ -158,7 +158,7 @@ def run(service: Project) -> str:
     model.write_text(model.read_text("utf-8").replace(name, name + phone), encoding="utf-8")
     shell.runs("git diff --unified=0 src | tail -1")
     shell.runs('uv run alembic revision --autogenerate -m "add a phone number"')
-    shell.runs("uv run python -m my_service.migrations lint")
+    shell.runs("uv run migrations lint")
     shell.terminal.close(force=True)
     return svg(shell.screen, "Migrating, starting the service, making a revision, checking it")
 

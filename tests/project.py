@@ -46,7 +46,7 @@ for line in sys.argv[1:]:
 """
 
 # What runs in a fork.
-SCRIPTS = ("alembic", "pytest")
+SCRIPTS = ("alembic", "migrations", "pytest")
 PYTHON = (("python", "-m"), ("python", "-c"))
 
 # What Copier is told where nobody can be asked.

@@ -38,12 +38,12 @@ import asyncio, json, os
 from alembic import command
 from alembic.config import Config
 from my_service.db.engine import make_engine
-from my_service.db.standalone import with_connection
-from my_service.migrations.drift import drift
-from my_service.migrations.history import verify
-from my_service.migrations.schema import snapshot
+from alembic_guardrails import run_with_connection
+from alembic_guardrails.commands.drift import drift
+from alembic_guardrails.commands.verify import verify
+from alembic_guardrails import snapshot
 from my_service.models import Base
-from my_service.settings import parse_database_url
+from my_service.db.driver import DRIVER
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
@@ -65,11 +65,11 @@ def alembic(work, *arguments):
 
 
 def look():
-    return with_connection(parse_database_url(os.environ["DATABASE_URL"]), snapshot)
+    return run_with_connection(DRIVER.parse_url(os.environ["DATABASE_URL"]), snapshot)
 
 
 def query():
-    engine = make_engine(parse_database_url(os.environ["DATABASE_URL"]), 1)
+    engine = make_engine(DRIVER.parse_url(os.environ["DATABASE_URL"]), 1)
     if not engine.dialect.is_async:
         with Session(engine) as session:
             return read(session)
@@ -123,7 +123,7 @@ REFUSED = """
 import json, os
 from alembic.config import Config
 from alembic.util import CommandError
-from my_service.migrations.adopt import adopt
+from alembic_guardrails.commands.adopt import adopt
 
 said = {}
 for name, (url, options) in json.load(open("urls.json", encoding="utf-8")).items():
@@ -199,12 +199,12 @@ def service(
 
 def adopt(service: Project, *options: str) -> str:
     """Run the command; return what it prints."""
-    return service.run("python", "-m", f"{service.package}.migrations", "adopt", *options)
+    return service.run("migrations", "adopt", *options)
 
 
 def refusal(service: Project, *options: str) -> str:
     """Run the command, which has to fail with one sentence; return all that it prints."""
-    command = ("python", "-m", f"{service.package}.migrations", "adopt", *options)
+    command = ("migrations", "adopt", *options)
     with service.start(*command) as process:
         output, _ = process.communicate()
     assert process.returncode, output
@@ -287,11 +287,11 @@ def test_a_database_becomes_an_ordinary_one(
         assert revisions(database) == ["0001"]
         assert adopted.keys() > rendered.keys()
         assert b'\nrevision: str = "0001"\n' in adopted["migrations/versions/0001_baseline.py"]
-        assert "migrations/others.txt" in adopted
+        assert "migrations/ignore.txt" in adopted
         changed = {name for name in rendered if adopted[name] != rendered[name]}
         assert changed <= {
             "docs/models.md",
-            "migrations/others.txt",
+            "migrations/ignore.txt",
             "migrations/versions/history.txt",
         }
     if not small and setup not in SERVED:
@@ -351,7 +351,7 @@ def test_a_database_becomes_an_ordinary_one(
             [path] = (service.path / "migrations" / "versions").glob("*_net.py")
             head, _, _ = path.read_text(encoding="utf-8").partition("def upgrade")
             path.write_text(head + REBUILD, encoding="utf-8")
-            service.run("python", "-m", f"{service.package}.migrations", "mend")
+            service.run("migrations", "repair")
             service.alembic("upgrade head", "downgrade -1", "upgrade head", "check")
             with closing(sqlite3.connect(str(database.database))) as connection:
                 [key] = connection.execute("PRAGMA foreign_key_list(visits)").fetchall()
@@ -359,7 +359,7 @@ def test_a_database_becomes_an_ordinary_one(
         with subtests.test("what was found stays so when it is squashed"):
             service.git("init", "--quiet", "--initial-branch=main")
             service.commit()
-            service.run("python", "-m", f"{service.package}.migrations", "squash", "head")
+            service.run("migrations", "squash", "head")
             [path] = (service.path / "migrations" / "versions").glob("*.py")
             assert "\nwas_found: bool = True\n" in path.read_text(encoding="utf-8")
             assert "    expect_no_rows(DROP)\n" in path.read_text(encoding="utf-8")
@@ -388,15 +388,13 @@ def follow(service: Project, setup: Setup, scratch: Scratch) -> None:
     assert revisions(other) == []
     service.environment["DATABASE_URL"] = text_of(production)
     said = service.run("alembic", "upgrade", "head", check=False)
-    assert re.search(
-        r"(?m)^ *FAILED: .* as it was found: `python -m my_service.migrations adopt`", said
-    )
+    assert re.search(r"(?m)^ *FAILED: .* as it was found: `migrations adopt`", said)
     assert "Traceback" not in said
     assert revisions(production) == []
     adopt(service)
     assert revisions(production) == ["0001"]
     assert (dump(production), dump(other)) == before
-    assert "FAILED" not in service.run("python", "-m", "my_service.migrations", "drift")
+    assert "FAILED" not in service.run("migrations", "drift")
     del service.environment["DATABASE_URL"]
 
 
@@ -414,10 +412,10 @@ def assert_only_what_is_new(service: Project, database: URL) -> None:
     operations = re.findall(r"\b(?:op|batch_op|batch)\.(?!f\()(\w+)", text)
     assert operations == ["create_table", "drop_table"], text
     assert "jobs_of_others" not in text
-    with (service.path / "migrations" / "others.txt").open("a", encoding="utf-8") as others:
+    with (service.path / "migrations" / "ignore.txt").open("a", encoding="utf-8") as others:
         print("table jobs_of_others", file=others)
     service.alembic("upgrade head", "check")
-    service.run("python", "-m", f"{service.package}.migrations", "drift")
+    service.run("migrations", "drift")
 
 
 @pytest.mark.parametrize("setup", setups(POSTGRESQL, pytest.mark.sweep, among=PROGRAMS))
@@ -439,7 +437,7 @@ def test_what_is_left_to_others(
     output = adopt(service, *options)
 
     assert dump(database) == before
-    others = service.text("migrations/others.txt")
+    others = service.text("migrations/ignore.txt")
     models = [it for name, it in files(service).items() if "/models/" in name]
     revision = service.text("migrations/versions/0001_baseline.py")
     for name in left:
@@ -451,7 +449,7 @@ def test_what_is_left_to_others(
     with subtests.test("check"):
         service.run("alembic", "check")
     with subtests.test("drift"):
-        service.run("python", "-m", f"{service.package}.migrations", "drift")
+        service.run("migrations", "drift")
     with subtests.test("its tests"):
         assert re.search(r"\d+ passed", service.test())
 
@@ -531,7 +529,7 @@ def test_killed_at_any_moment(
 
     for moment in range(MOMENTS):
         restore(service, rendered)
-        command = ("python", "-m", f"{service.package}.migrations", "adopt")
+        command = ("migrations", "adopt")
         with service.start(*command) as process:
             time.sleep(whole * (0.6 + 0.5 * moment / MOMENTS))
             process.send_signal(end)
@@ -593,4 +591,4 @@ def test_five_hundred_tables(service: Project, database: URL) -> None:
     assert revisions(database) == ["0001"]
     assert dump(database) == before
     service.run("alembic", "check")
-    service.run("python", "-m", f"{service.package}.migrations", "drift")
+    service.run("migrations", "drift")

@@ -136,9 +136,9 @@ def test_updating(repository: Project, tmp_path: Path) -> None:
 
 @slow
 def test_migrating(service: Project) -> None:
-    [mend, *_] = commands("docs/migrating.md")
+    [repair, *_] = commands("docs/migrating.md")
     [caller, index] = blocks("docs/migrating.md", "python")
-    verify = ("python", "-m", "my_service.migrations", "verify")
+    verify = ("migrations", "verify")
 
     connected = "from sqlalchemy import create_engine\nengine = create_engine('sqlite:///app.db')\n"
     connected += "with engine.connect() as connection:\n    " + caller.replace("\n", "\n    ")
@@ -150,7 +150,7 @@ def test_migrating(service: Project) -> None:
     head = revision.read_text(encoding="utf-8").partition("def upgrade")[0]
     revision.write_text(head + index, encoding="utf-8")
     assert "was edited" in service.run(*verify, check=False)
-    sh(service, mend)
+    sh(service, repair)
     service.run(*verify)
     assert f"A  {revision.relative_to(service.path)}" in service.git("status", "--porcelain")
 

@@ -32,7 +32,7 @@ REFUSED = r"(?i)denied|must be owner"
 WHERE = """
 import argparse, json, os
 from alembic.config import Config
-from my_service.migrations.settings import read_settings
+from alembic_guardrails.settings import read_settings
 for case in json.load(open("cases.json")):
     os.environ.update(case["environment"])
     open(".env", "w").writelines(f"{name}={value}\\n" for name, value in case[".env"].items())

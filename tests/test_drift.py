@@ -38,7 +38,7 @@ RUN = """
 import json, os, sys
 from alembic.config import Config
 from alembic.util import CommandError
-from my_service.migrations.drift import drift
+from alembic_guardrails.commands.drift import drift
 said = {}
 for name, url in json.load(open("urls.json", encoding="utf-8")).items():
     os.environ["DATABASE_URL"] = url
@@ -52,7 +52,7 @@ print(json.dumps(said))
 
 def drift(service: Project) -> str:
     """What the command says."""
-    return service.run("python", "-m", f"{service.package}.migrations", "drift", check=False)
+    return service.run("migrations", "drift", check=False)
 
 
 def change(database: URL, statements: list[str]) -> None:
@@ -103,7 +103,7 @@ def test_every_seed_is_named(service: Project, setup: Setup, database: URL) -> N
 @pytest.mark.parametrize("setup", PROGRAMS[:1], ids=str)
 def test_progress_on_a_terminal(service: Project) -> None:
     service.run("alembic", "upgrade", "head")
-    command = f"python -m {service.package}.migrations drift"
+    command = "migrations drift"
 
     environment = dict(os.environ) | service.environment
     shown = pexpect.run(command, cwd=str(service.path), env=environment, encoding="utf-8")

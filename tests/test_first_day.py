@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 RUN = """
 import contextlib, io, json, os, pathlib, sys
 from alembic.config import main as alembic
-from my_service.migrations.__main__ import main as migrations
+from alembic_guardrails.__main__ import main as migrations
 
 results = {}
 for case, (url, command) in json.loads(pathlib.Path("cases.json").read_text()).items():
@@ -138,7 +138,7 @@ def test_a_server_for_whoever_has_none(
                 for command in commands:
                     program = ["alembic"]
                     if command == "create":
-                        program = ["python", "-m", f"{project.package}.migrations"]
+                        program = ["migrations"]
                     project.run(*program, *command.split())
                 running.send_signal(signal.SIGINT)
                 said, _ = running.communicate()

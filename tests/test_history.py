@@ -16,7 +16,7 @@ from project import CommandFailed, Project
 SQLITE = SETUPS[0]
 VERSIONS = "migrations/versions"
 LEDGER = f"{VERSIONS}/history.txt"
-HISTORY = ("python", "-m", "my_service.migrations")
+HISTORY = ("migrations",)
 NO_DATABASE = "postgresql://127.0.0.1:1/none"
 
 REVISION = '''"""Revision {id}.
@@ -42,11 +42,10 @@ def downgrade() -> None:
 
 # Runs many cases in one process: importing Alembic is what takes the time.
 TRY = """
-import io, json, os, sys
+import importlib, io, json, os, sys
 from pathlib import Path
 from alembic.config import Config
 from alembic.util import CommandError
-from my_service.migrations import history
 
 sys.dont_write_bytecode = True
 folder = Path("migrations/versions")
@@ -73,7 +72,8 @@ for name, case in json.load(open("cases.json", encoding="utf-8")).items():
     for command in case["commands"]:
         out = io.StringIO()
         try:
-            getattr(history, command)(Config("alembic.ini", stdout=out))
+            module = importlib.import_module(f"alembic_guardrails.commands.{command}")
+            getattr(module, command)(Config("alembic.ini", stdout=out))
             said.append(out.getvalue())
         except CommandError as error:
             said.append("refused: " + str(error))
@@ -159,7 +159,7 @@ def attempt(project: Project, cases: dict[str, Case], *commands: str) -> dict[st
     return outcomes
 
 
-RUN = "refused: Run `python -m my_service.migrations mend`"
+RUN = "refused: Run `migrations repair`"
 KEEP = "refused: Restore what is released and write a new revision instead"
 HAND = "refused: Restore or mend a revision's file by hand, or finish a killed `squash`"
 CONFLICT = "<<<<<<< HEAD\n"
@@ -288,7 +288,7 @@ def test_what_is_mended(service: Project) -> None:
             "c is new\nm is new\n5 revisions, head m",
         ),
     }
-    for name, outcome in attempt(service, cases, "mend", "verify", "mend").items():
+    for name, outcome in attempt(service, cases, "repair", "verify", "repair").items():
         count = len(outcome.files) - 1
         assert re.match(f"{count} revisions, head ., (2 released|not compared)", outcome.said[1]), (
             name
@@ -309,7 +309,7 @@ def test_what_is_mended(service: Project) -> None:
         "both released": Case({c: c_text}, join, {"MIGRATION_BASE": "forked"}),
         "a merge": Case({c: c_text, d: d_text.replace('"c"', '"a"'), "m.py": merge}, join),
     }
-    for name, outcome in attempt(service, refused, "mend").items():
+    for name, outcome in attempt(service, refused, "repair").items():
         assert outcome.same, name
 
 
@@ -350,7 +350,7 @@ def test_mending_in_a_merge(conflict: Project) -> None:
     assert f"CONFLICT (content): Merge conflict in {LEDGER}" in conflict.git(
         "merge", "origin/main", check=False
     )
-    advice = conflict.run(*HISTORY, "mend")
+    advice = conflict.run(*HISTORY, "repair")
     assert not [*conflict.path.glob(f"{VERSIONS}/__pycache__/2026_ours.*")], "it may be stale"
     commit(conflict)
 
@@ -371,7 +371,7 @@ def test_mending_in_a_rebase(conflict: Project) -> None:
     said = conflict.git("rebase", "origin/main", check=False)
     for _ in range(2):
         assert f"CONFLICT (content): Merge conflict in {LEDGER}" in said
-        conflict.run(*HISTORY, "mend")
+        conflict.run(*HISTORY, "repair")
         conflict.git("add", "--all")
         said = conflict.git("rebase", "--continue", check=False)
 

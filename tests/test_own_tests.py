@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 # What is committed in one test is gone in the next, even for a connection of its own.
 COMMITS = """
 import pytest
-from my_service.db.standalone import with_connection
+from alembic_guardrails import run_with_connection
 from my_service.models.customer import Customer
 from sqlalchemy import func, select, text
 
@@ -28,7 +28,7 @@ ADA = {"email": "ada@example.com", "name": "Ada"}
 def test_commits(client, with_session, database, number):
     with open("databases.txt", "a") as file:
         print(database.database, file=file)
-    before = with_connection(database, lambda it: it.scalar(text("SELECT count(*) FROM customers")))
+    before = run_with_connection(database, lambda it: it.scalar(text("SELECT count(*) FROM customers")))
     with_session(lambda session: session.add(Customer(email="bob@example.com", name="Bob")))
     assert client.post("/customers", json=ADA).status_code == 201
     assert client.post("/customers", json=ADA).status_code == 409
@@ -38,11 +38,11 @@ def test_commits(client, with_session, database, number):
 HANGS = """
 import time
 from sqlalchemy import text
-from my_service.db.standalone import with_connection
+from alembic_guardrails import run_with_connection
 
 
 def test_hangs(database):
-    folder = with_connection(database, lambda it: it.scalar(text("SHOW data_directory")))
+    folder = run_with_connection(database, lambda it: it.scalar(text("SHOW data_directory")))
     print(f"data: {folder}", flush=True)
     time.sleep(60)
 """

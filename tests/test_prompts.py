@@ -103,7 +103,7 @@ def test_an_existing_database_is_taken_over(dialogue: Dialogue, tmp_path: Path) 
     code, last = dialogue.end()
 
     assert code == 0
-    assert "uv run python -m my_service.migrations adopt &&" in last
+    assert "uv run migrations adopt &&" in last
     assert not list((tmp_path / "to").rglob("0001*"))
     assert not list((tmp_path / "to").rglob("customer*"))
 

@@ -22,17 +22,19 @@ from project import PYTHON, SCRIPTS, CommandFailed, Project
 
 pytestmark = pytest.mark.slow
 
-MODULE = "python -m my_service.migrations"
+MODULE = "migrations"
 # What connects the tests themselves, whatever the service's driver is.
 OURS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 FINISH = """
 from alembic import command
 from alembic.config import Config
-from my_service.migrations import drift, history, unsafe
-history.mend(Config("alembic.ini"))
-unsafe.lint(Config("alembic.ini"), "0001:")
+from alembic_guardrails.commands.drift import drift
+from alembic_guardrails.commands.lint import lint
+from alembic_guardrails.commands.repair import repair
+repair(Config("alembic.ini"))
+lint(Config("alembic.ini"), "0001:")
 command.check(Config("alembic.ini"))
-drift.drift(Config("alembic.ini"))
+drift(Config("alembic.ini"))
 """
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -239,7 +241,7 @@ def there_and_back(reader: Reader) -> Iterator[None]:
 
 
 ADD = """
-from my_service.db.standalone import with_connection
+from alembic_guardrails import run_with_connection
 from my_service.models.customer import Customer
 from my_service.settings import DatabaseSettings
 from sqlalchemy.orm import Session
@@ -247,7 +249,7 @@ def add(connection):
     with Session(connection) as session:
         session.add(Customer(email={email!r}, name={name!r}))
         session.commit()
-with_connection(DatabaseSettings().database_url, add)
+run_with_connection(DatabaseSettings().database_url, add)
 """
 OLD_RELEASE = "INSERT INTO customers (email, name) VALUES (:email, :name)"
 
@@ -264,7 +266,7 @@ def forget_customers(reader: Reader, *emails: str) -> None:
 
 def release(reader: Reader) -> None:
     """Commit everything, as upstream's main branch has it from now on."""
-    reader.run(f"{MODULE} mend")
+    reader.run(f"{MODULE} repair")
     reader.project.commit()
     reader.project.git("update-ref", "refs/remotes/origin/main", "HEAD")
 
@@ -522,7 +524,7 @@ def test_a_night(reader: Reader) -> None:
     where, again, *sessions, by_hand = reader.recipes["Fix a failed migration at night"]
     reader.run('alembic revision -m "unique names"')
     reader.write(NIGHT)
-    reader.run(f"{MODULE} mend")
+    reader.run(f"{MODULE} repair")
     start, is_journaled = reader.rows(), reader.engine.dialect.name in ("mysql", "mariadb")
 
     def fail() -> None:
@@ -602,7 +604,7 @@ def test_squashing(reader: Reader) -> None:
     reader.follow(reader.recipes["Revert a bad release"][:1])
     reader.run('alembic revision --rev-id 0002 -m "phone"')
     reader.write(PHONE)
-    reader.run(f"{MODULE} mend")
+    reader.run(f"{MODULE} repair")
     release(reader)
 
     squash, stops, older = reader.recipes[SQUASH]

@@ -101,7 +101,7 @@ def test_up_down_up_again_and_on(service: Project) -> None:
 
     calls = re.findall(r"op\.(\w+)\(", body(service, "phone").replace("op.batch_alter_table(", ""))
     assert calls == ["add_column", "drop_column"]
-    service.run("python", "-m", f"{service.package}.migrations", "drift")
+    service.run("migrations", "drift")
 
 
 @every_driver

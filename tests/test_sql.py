@@ -48,7 +48,7 @@ def test_the_sql_of_new_revisions(
     project.git("init", "--quiet")
     project.commit()
     (project.path / ".env").unlink()
-    print_sql = ("python", "-m", f"{project.package}.migrations", "sql")
+    print_sql = ("migrations", "sql")
 
     nothing = project.run(*print_sql)
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 VERSIONS = "migrations/versions"
 LEDGER = f"{VERSIONS}/history.txt"
-MODULE = ("python", "-m", "my_service.migrations")
+MODULE = ("migrations",)
 SQUASHED = f"{VERSIONS}/0008_squashed.py"
 OLD = [f"{number:04}" for number in range(1, 8)]
 
@@ -35,7 +35,7 @@ Revises: {down}
 import datetime
 import sqlalchemy as sa
 from alembic import op
-from my_service.migrations.backfill import backfill
+from alembic_guardrails.op import backfill
 
 revision = "{id}"
 down_revision = "{down}"
@@ -152,9 +152,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import MetaData, insert, select, text
-from my_service.db.standalone import with_connection
-from my_service.migrations.schema import snapshot
-from my_service.settings import parse_database_url
+from alembic_guardrails import run_with_connection
+from alembic_guardrails import snapshot
+from my_service.db.driver import DRIVER
 
 def look(connection):
     schema = snapshot(connection)
@@ -184,7 +184,7 @@ for name, (url, steps) in json.load(open("cases.json", encoding="utf-8")).items(
             said.append("")
         except CommandError as error:
             said.append(str(error))
-    results[name] = with_connection(parse_database_url(url), look) | {"said": said}
+    results[name] = run_with_connection(DRIVER.parse_url(url), look) | {"said": said}
 print(json.dumps(results))
 """
 Look = dict[str, Any]
@@ -225,7 +225,7 @@ def service(
     add(project, "0008", "0007", text)
     add(project, "0009", "0008", STEP.format(name="more"))
     add(project, "0010", "0009", FILL)
-    project.run(*MODULE, "mend")
+    project.run(*MODULE, "repair")
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit()
     return project
@@ -269,7 +269,9 @@ def test_both_roads_lead_to_the_same(service: Project, setup: Setup, scratch: Sc
     said = service.run(*MODULE, "squash", "0008")
     assert "0008 replaces 7 revisions before it" in said
     assert re.search(r"254 rows of table kinds", said)
-    assert ("by hand, and run `mend`: 0008." in said) == (setup.backend.name == "postgresql")
+    assert ("by hand, and run `migrations repair`: 0008." in said) == (
+        setup.backend.name == "postgresql"
+    )
     [changing] = re.findall(r"what these do to rows.*: (.*)\.", said)
     assert changing.split(", ") == ["0002", "0003", "0004", "0005", "0007", "0008"]
     assert {*start} - {*files(service)} == {it for it in start if re.match("versions/000[1-8]", it)}
@@ -360,7 +362,7 @@ def history(render: Render, environment: Callable[[Setup], Path], scratch: Scrat
     project.use(environment(SQLITE))
     for name, down in zip("abcd", ("0001", *"abc"), strict=True):
         add(project, name, down, PLAIN.format(id=name))
-    project.run(*MODULE, "mend")
+    project.run(*MODULE, "repair")
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit()
     return project
@@ -384,7 +386,7 @@ def test_what_is_refused(history: Project) -> None:
     def revision(name: str, down: str, text: str = PLAIN, record: bool = True) -> None:
         add(history, name, down, text.replace("{id}", name))
         if record:
-            history.run(*MODULE, "mend")
+            history.run(*MODULE, "repair")
         history.commit()
 
     def back() -> None:
@@ -402,7 +404,7 @@ def test_what_is_refused(history: Project) -> None:
     assert squash("c") == f"{uncommitted}b_revision.py"
     back()
     add(history, "e", "d", PLAIN.format(id="e"))
-    history.run(*MODULE, "mend")
+    history.run(*MODULE, "repair")
     assert squash("c") == f"{uncommitted}e_revision.py, history.txt"
     back()
 
@@ -466,7 +468,7 @@ def test_a_user_who_may_not_create_databases(
     project = render(**setup.answers(project_name="My Service", database_url=text_of(url)))
     project.use(environment(setup))
     add(project, "a", "0001", PLAIN.format(id="a"))
-    project.run(*MODULE, "mend")
+    project.run(*MODULE, "repair")
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit()
 
@@ -488,7 +490,7 @@ def test_branches(history: Project) -> None:
     (history.path / VERSIONS / "late_revision.py").unlink()
     git("reset", "--quiet", "--hard")
     add(history, "theirs", "d", PLAIN.format(id="theirs"))
-    history.run(*MODULE, "mend")
+    history.run(*MODULE, "repair")
     history.commit()
 
     git("switch", "--quiet", "--create", "squash", "main")
@@ -500,7 +502,7 @@ def test_branches(history: Project) -> None:
     history.commit()
     verify = history.run(*MODULE, "verify")
     assert re.fullmatch(r"2 revisions, head d, 2 released \(main\)\n", verify)
-    assert history.run(*MODULE, "mend") == "2 revisions, head d\n"
+    assert history.run(*MODULE, "repair") == "2 revisions, head d\n"
     assert "Nothing unsafe; revisions read: 0" in history.run(*MODULE, "lint")
     # Nothing else of what is released may change with it.
     other = history.path / VERSIONS / "d_revision.py"
@@ -516,7 +518,7 @@ def test_branches(history: Project) -> None:
     )
     text = squashed.read_text(encoding="utf-8")
     squashed.write_text(f"{text}# edited\n", encoding="utf-8")
-    for command in ("verify", "mend"):
+    for command in ("verify", "repair"):
         assert "c was edited, compared with main" in fails(history, *MODULE, command)
     squashed.write_text(text, encoding="utf-8")
 
@@ -530,10 +532,10 @@ def test_branches(history: Project) -> None:
 
     git("switch", "--quiet", "main")
     add(history, "late", "b", PLAIN.format(id="late"))
-    for command in ("mend", "verify"):
+    for command in ("repair", "verify"):
         assert fails(history, *MODULE, command) == (
             "late follows b, which c replaces: set down_revision in its file to the newest"
-            f" revision, then run `{' '.join(MODULE)} mend`; a database that has run it already"
+            f" revision, then run `{' '.join(MODULE)} repair`; a database that has run it already"
             " first goes back to b with the code of before"
         )
     (history.path / VERSIONS / "late_revision.py").unlink()
@@ -550,10 +552,10 @@ def test_branches(history: Project) -> None:
     history.commit()
     git("switch", "--quiet", "another")
     add(history, "more", "d", PLAIN.format(id="more"))
-    history.run(*MODULE, "mend")
+    history.run(*MODULE, "repair")
     history.commit()
     assert "CONFLICT" in git("merge", "main", check=False)
-    history.run(*MODULE, "mend")
+    history.run(*MODULE, "repair")
     history.commit()
     after = history.run(*MODULE, "verify")
     assert re.fullmatch(r"2 revisions, head more, 1 released \(main\)\n", after)
@@ -574,9 +576,8 @@ def killed(function):
         return function(*arguments, **options)
     return run
 
-from my_service.migrations.__main__ import main
-from my_service.migrations import squash
-squash.os.replace = os.replace = killed(os.replace)
+from alembic_guardrails.__main__ import main
+os.replace = killed(os.replace)
 pathlib.Path.unlink = killed(pathlib.Path.unlink)
 sys.argv[0] = "migrations"
 main()
@@ -638,7 +639,7 @@ def test_a_history_from_another_project(history: Project) -> None:
     add(history, "fork", "b", other)
     ledger = history.path / LEDGER  # as it is rendered
     ledger.write_text("".join(ledger.read_text("utf-8").splitlines(True)[:2]), encoding="utf-8")
-    history.run(*MODULE, "mend")
+    history.run(*MODULE, "repair")
     history.git("init", "--quiet", "--initial-branch=main")
     history.commit()
 
@@ -675,7 +676,7 @@ VERSIONED = GEOMETRY.replace(", at point)", ") WITH SYSTEM VERSIONING").replace(
 )
 def test_rows_that_cannot_be_kept(service: Project, text: str, sentence: str) -> None:
     add(service, "0011", "0010", text)
-    service.run(*MODULE, "mend")
+    service.run(*MODULE, "repair")
     service.commit()
 
     assert fails(service, *MODULE, "squash", "head").startswith(sentence)

@@ -319,7 +319,7 @@ def write(project: Project, bodies: Iterable[str]) -> None:
 
 def lint(project: Project, *options: str) -> list[Finding]:
     """The revisions and the rules of what is found; the exit code says whether anything is."""
-    command = ("python", "-m", f"{project.package}.migrations", *options)
+    command = ("migrations", *options)
     try:
         project.log = project.run(*command)
     except CommandFailed as error:
@@ -382,7 +382,7 @@ def test_what_is_looked_at_and_allowed(
     assert "seed1.py:12: unreadable: " in project.log
     assert "ZeroDivisionError" in project.log
     assert lint(project, "lint", "-r", "seed2:") == [("seed2", "renaming-table")]
-    project.run("python", "-m", f"{project.package}.migrations", "mend")
+    project.run("migrations", "repair")
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit("Released")
     assert not lint(project, "lint")
@@ -397,8 +397,6 @@ def test_a_linter_that_is_not_installed(
     project.use(environment(FIRST[0]))
     write(project, ["    pass"])
 
-    output = project.run(
-        "python", "-m", f"{project.package}.migrations", "lint", "-r:", check=False
-    )
+    output = project.run("migrations", "lint", "-r:", check=False)
 
     assert "FAILED: Install squawk" in output

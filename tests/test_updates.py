@@ -363,7 +363,7 @@ class Order(Base):
 def release_next_version(template: Template) -> None:
     """Change what templates change in years: the same files as their users, and others."""
     replace = template.replace
-    replace("migrations/env.py", "which models, and how.", "which models, how it is done.")
+    replace("migrations/env.py", "has its own logging.", "logs as it likes.")
     replace("alembic.ini", "timezone = UTC", "# Next.\ntimezone = UTC")
     replace("pyproject.toml", "alembic>=1.18", "alembic>=1.20")
     replace("README.md", "## Checks\n", "## Checks of the next version\n")
@@ -372,10 +372,9 @@ def release_next_version(template: Template) -> None:
     replace("{{ package_name }}/api/customers.py", "over HTTP.", "over HTTP. Next.")
     replace(".env", "Settings of this machine.", "Settings of this machine. Next.")
     # A module has another name, a file is gone, a file is new.
-    scratch = template.find("db/scratch.py")
-    scratch.rename(scratch.with_name("throwaway.py.jinja"))
-    replace("tests/conftest.py", "db.scratch import", "db.throwaway import")
-    replace("migrations/create.py", "db.scratch import", "db.throwaway import")
+    engine = template.find("db/engine.py")
+    engine.rename(engine.with_name("pool.py.jinja"))
+    replace("{{ package_name }}/main.py", "db.engine import", "db.pool import")
     template.find(".pre-commit-config.yaml").unlink()
     (template.path / "template/SECURITY.md").write_text("Next.\n", encoding="utf-8")
     # There is one question more, and a filter of the extension has another name.
@@ -425,13 +424,13 @@ def grow(project: Project) -> Lived:
     """Go on from the example, with edits wherever people make them."""
     add_orders(project, "orders")
     anchors = {
-        "migrations/env.py": "render_item=",
+        "migrations/env.py": "run_migrations(",
         "alembic.ini": "level = WARNING",
         "pyproject.toml": "uvicorn>=",
         "README.md": "## Settings",
         ".github/workflows/ci.yml": "- name: Migrate up",
         ".pre-commit-config.yaml": "repos:",
-        "src/my_service/db/scratch.py": "@contextmanager",
+        "src/my_service/db/engine.py": "def make_engine",
         "src/my_service/api/customers.py": "router = ",
         "tests/test_customers.py": "def test_",
     }
@@ -524,7 +523,7 @@ def test_a_service_that_lived_is_updated(
     for name, comment in lived.edits.items():
         assert texts.count(comment) == 1, name
     for news in (
-        "how it is done",
+        "logs as it likes",
         "alembic>=1.20",
         "of the next version",
         "minutes: 20",
@@ -533,7 +532,7 @@ def test_a_service_that_lived_is_updated(
         assert news in texts
     assert {line[3:] for line in status if line.startswith("??")} == {
         "SECURITY.md",
-        "src/my_service/db/throwaway.py",
+        "src/my_service/db/pool.py",
     }
     assert contents(around).keys() - {f"service/{name}" for name in after} == neighbours
 
@@ -622,14 +621,14 @@ def test_the_example_goes_and_comes_back(
 
 CUSTOMER = """
 from sqlalchemy.orm import Session
-from my_service.db.standalone import with_connection
+from alembic_guardrails import run_with_connection
 from my_service.models.customer import Customer
 from my_service.settings import Settings
 def add(connection):
     with Session(connection) as session:
         session.add(Customer(email="a@example.com", name="A"))
         session.commit()
-with_connection(Settings().database_url, add)
+run_with_connection(Settings().database_url, add)
 """
 
 
@@ -706,7 +705,7 @@ def test_an_interrupted_update_is_repeated(
     releases: Template, tmp_path: Path, moments: list[float | None]
 ) -> None:
     service = releases.copy(tmp_path / "service", "1.0.0")
-    for name in ("src/my_service/db/scratch.py", ".pre-commit-config.yaml"):
+    for name in ("src/my_service/db/engine.py", ".pre-commit-config.yaml"):
         edit(service, name, "e")
     (service.path / "Dockerfile").unlink()
     service.commit("Live")
@@ -757,7 +756,7 @@ def test_a_service_in_a_folder_of_a_repository(releases: Template, tmp_path: Pat
     (everything.path / "README.md").write_text("All of it.\n", "utf-8")
     everything.git("init", "--quiet", "--initial-branch=main")
     edits = {
-        "src/my_service/db/throwaway.py": edit(service, "src/my_service/db/scratch.py", "@context"),
+        "src/my_service/db/pool.py": edit(service, "src/my_service/db/engine.py", "def make_engine"),
         ".pre-commit-config.yaml": edit(service, ".pre-commit-config.yaml", "repos:"),
     }
     (service.path / "Dockerfile").unlink()

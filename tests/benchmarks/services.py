@@ -69,9 +69,9 @@ FACTS = f"""
 import platform, sys
 from importlib.metadata import version
 from sqlalchemy import make_url
-from {PACKAGE}.db.standalone import with_connection
+from alembic_guardrails import run_with_connection
 from {PACKAGE}.settings import DatabaseSettings
-server = with_connection(DatabaseSettings().database_url, lambda it: it.dialect.server_version_info)
+server = run_with_connection(DatabaseSettings().database_url, lambda it: it.dialect.server_version_info)
 names = "alembic", "sqlalchemy", *sys.argv[1:]
 print(platform.python_version(), ".".join(map(str, server[:2])), *map(version, names))
 """
@@ -113,7 +113,7 @@ class Service:
 
     def migrations(self, *arguments: str) -> Work:
         """A command that the service has beside Alembic's."""
-        return partial(self.project.run, "python", "-m", f"{PACKAGE}.migrations", *arguments)
+        return partial(self.project.run, "migrations", *arguments)
 
     def upgrade(self) -> None:
         """Bring the empty database to the newest revision."""
@@ -154,7 +154,7 @@ class Service:
             path = self.project.path / "migrations" / "versions" / f"{name}_revision.py"
             path.write_text(text, encoding="utf-8")
         self.write_models(models)
-        self.migrations("mend")()
+        self.migrations("repair")()
 
     def commit(self) -> None:
         """Commit everything to a repository."""

@@ -22,10 +22,10 @@ ROUNDS = 3
 UPGRADE = ("upgrade", "head")
 LOOK = f"""
 import json
-from {PACKAGE}.db.standalone import with_connection
-from {PACKAGE}.migrations.schema import snapshot
+from alembic_guardrails import run_with_connection
+from alembic_guardrails import snapshot
 from {PACKAGE}.settings import DatabaseSettings
-print(json.dumps(with_connection(DatabaseSettings().database_url, snapshot)))
+print(json.dumps(run_with_connection(DatabaseSettings().database_url, snapshot)))
 """
 
 

@@ -28,7 +28,7 @@ def forget(package: str) -> None:
 def read_urls(package: str, variables: dict[str, str]) -> list[Any]:
     """The URLs that the service and its migrations connect with, with these variables set."""
     settings = importlib.import_module(f"{package}.settings")
-    migrations = importlib.import_module(f"{package}.migrations.settings")
+    migrations = importlib.import_module("alembic_guardrails.settings")
     os.environ.update(variables)
     try:
         told = Path(".env").exists() or "DATABASE_URL" in variables

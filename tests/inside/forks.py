@@ -41,6 +41,7 @@ from alembic.script import write_hooks
 PACKAGES = next(it for it in sys.path if it.endswith("site-packages"))
 SCRIPTS: dict[str, Callable[[], Any]] = {
     "alembic": alembic.config.main,
+    "migrations": lambda: importlib.import_module("alembic_guardrails.__main__").main(),
     "pytest": pytest.console_main,
     "uvicorn": uvicorn.main.main,
 }
@@ -73,7 +74,7 @@ def run(commands: Path, program: str, *arguments: str) -> Any:
     sys.modules["__main__"] = ModuleType("__main__")
     sys.path[:0] = map(os.path.abspath, os.environ.get("PYTHONPATH", ".").split(os.pathsep))
     match program, *arguments:
-        case (("alembic" | "pytest" | "uvicorn"), *_):
+        case (("alembic" | "migrations" | "pytest" | "uvicorn"), *_):
             sys.path.insert(0, str(commands))
             sys.argv = [str(commands / program), *arguments]
             return SCRIPTS[program]()

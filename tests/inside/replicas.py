@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 import uvicorn
 from alembic.config import main
-from my_service.db.revision import CURRENT
+from alembic_guardrails import CURRENT
 from my_service.main import app
 from runs import LOG, alembic, empty, end, on_database, start
 

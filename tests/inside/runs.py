@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic.config import main
-from my_service.db.standalone import with_connection
+from alembic_guardrails import run_with_connection
 from my_service.settings import DatabaseSettings
 from sqlalchemy import Engine, event
 
@@ -102,7 +102,7 @@ def on_database(work: Callable[[sa.Connection], Any]) -> Any:
         connection.commit()
         return result
 
-    return with_connection(URL, committed)
+    return run_with_connection(URL, committed)
 
 
 def state() -> set[str]:

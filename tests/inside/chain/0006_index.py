@@ -1,6 +1,6 @@
 """An index on a table in use."""
 
-from my_service.migrations.indexes import create_index_concurrently, drop_index_concurrently
+from alembic_guardrails.op import create_index_concurrently, drop_index_concurrently
 
 revision = "0006"
 down_revision = "0005"

@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 
-class UTCDateTime(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """A moment in time: aware in Python, in UTC in databases that store no time zone."""
 
     impl = DateTime(timezone=True)
@@ -43,7 +43,7 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: UTCDateTime,
+        datetime: UtcDateTime,
         # Text everywhere: a PostgreSQL type would outlive the table that a downgrade drops.
         enum.Enum: Enum(enum.Enum, native_enum=False, length=50),
     }

@@ -1,0 +1,37 @@
+"""Guardrails for Alembic: what `env.py`, a service and its tests import.
+
+Revisions import `alembic_guardrails.op`. Everything else in this package is internal; README.md
+says what each part does.
+"""
+
+from alembic_guardrails.connection import UnreachableError, run_with_connection
+from alembic_guardrails.databases import create_database, temporary_database
+from alembic_guardrails.environment import run_migrations
+from alembic_guardrails.errors import error_code, reason, violates_constraint
+from alembic_guardrails.revisions import CURRENT, Revisions, read_revisions
+from alembic_guardrails.schema import snapshot
+from alembic_guardrails.schema.compare import differences
+from alembic_guardrails.settings import MigrationSettings, read_settings
+from alembic_guardrails.types import OtherType
+from alembic_guardrails.urls import Driver, add_password
+
+__all__ = [
+    "CURRENT",
+    "Driver",
+    "MigrationSettings",
+    "OtherType",
+    "Revisions",
+    "UnreachableError",
+    "add_password",
+    "create_database",
+    "differences",
+    "error_code",
+    "read_revisions",
+    "read_settings",
+    "reason",
+    "run_migrations",
+    "run_with_connection",
+    "snapshot",
+    "temporary_database",
+    "violates_constraint",
+]

@@ -1,0 +1,14 @@
+"""How types are written into revisions."""
+
+from typing import Literal
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _repr_type
+from sqlalchemy.types import TypeDecorator
+
+
+def render_item(kind: str, item: object, context: AutogenContext) -> str | Literal[False]:
+    """Write the type that the database stores, not the model's: revisions outlive the models."""
+    if kind == "type" and isinstance(item, TypeDecorator):
+        return _repr_type(item.impl_instance, context)
+    return False

@@ -1,0 +1,18 @@
+"""Create the database."""
+
+from alembic.config import Config
+from alembic.util import CommandError
+from alembic_guardrails.databases import create_database
+from alembic_guardrails.errors import reason
+from alembic_guardrails.settings import read_settings
+from sqlalchemy.exc import DBAPIError
+
+
+def create(config: Config) -> None:
+    """Create the database, or the folder of a SQLite file, unless it is there."""
+    url = read_settings(config).database_url
+    try:
+        create_database(url)
+    except (DBAPIError, OSError) as error:
+        message = f"The database {url.database} cannot be created: {reason(error)}"
+        raise CommandError(message) from error

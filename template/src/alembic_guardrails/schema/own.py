@@ -1,0 +1,3 @@
+"""The tables of the migrations themselves."""
+
+OWN_TABLES = {"alembic_version", "alembic_journal"}

@@ -1,1 +1,0 @@
-"""What `migrations/env.py` and Alembic's commands are made of, beyond Alembic itself."""
