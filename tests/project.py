@@ -77,7 +77,7 @@ class Forks:
         with self.lock:
             # It lives in the environment that is asked for first.
             self.process = self.process or subprocess.Popen(
-                (Path(request["commands"]) / "python", ROOT / "tests" / "inside" / "forks.py"),
+                (Path(request["commands"]) / "python", ROOT / "tests" / "in_service" / "forks.py"),
                 env={name: it for name, it in os.environ.items() if name not in PRIVATE},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

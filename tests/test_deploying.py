@@ -25,7 +25,7 @@ from servers import Server
 from sqlalchemy import URL, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-INSIDE = ROOT / "tests" / "inside"
+IN_SERVICE = ROOT / "tests" / "in_service"
 REFUSED = r"(?i)denied|must be owner"
 
 # Python's name for the file that migrations would go to, for each case.
@@ -104,9 +104,9 @@ def test_tests_never_touch_the_database_that_migrations_are_for(lone: Project) -
 @pytest.mark.slow
 @pytest.mark.parametrize("setup", setups(SERVED[:1], pytest.mark.sweep, among=DRIVERS))
 def test_eight_replicas_start_at_once(service: Project) -> None:
-    shutil.copytree(INSIDE, service.path / "inside", ignore=shutil.ignore_patterns("chain"))
+    shutil.copytree(IN_SERVICE, service.path / "in_service", ignore=shutil.ignore_patterns("chain"))
 
-    output = service.run("pytest", "-q", "--tb=short", "inside/replicas.py")
+    output = service.run("pytest", "-q", "--tb=short", "in_service/replicas.py")
 
     assert re.search(r"\d+ passed", output)
 

@@ -357,7 +357,7 @@ class Service:
 
     def __init__(self, python: Path) -> None:
         self.process = subprocess.Popen(
-            (python, Path(__file__).parent / "inside" / "answers.py"),
+            (python, Path(__file__).parent / "in_service" / "settings_of.py"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

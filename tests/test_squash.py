@@ -206,7 +206,7 @@ def service(
         **setup.answers(project_name="My Service", database_url=url, include_example=True)
     )
     project.use(environment(setup))
-    for revision in (ROOT / "tests" / "inside" / "chain").glob("*.py"):
+    for revision in (ROOT / "tests" / "in_service" / "chain").glob("*.py"):
         shutil.copy(revision, project.path / VERSIONS)
     add(
         project,

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from alembic_guardrails.dialects import MODULES, module_for
 from drivers import BACKENDS
 from matrix import QUESTIONS, ROOT
 
@@ -31,9 +32,21 @@ def test_only_the_first_questions_are_asked_unasked() -> None:
 
 @pytest.mark.parametrize("path", [*NEUTRAL, *FILES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_the_registry_knows_drivers(path: Path) -> None:
+    """Besides it, only modules that are named after a database may."""
     text = f"{path.relative_to(ROOT)}\n{path.read_text(encoding='utf-8')}"
 
-    assert not DRIVERS & set(re.findall(r"\w+", text))
+    if path.stem not in MODULES.values():
+        assert not DRIVERS & set(re.findall(r"\w+", text))
+
+
+def test_the_machinery_knows_the_databases_of_the_registry() -> None:
+    assert set(MODULES) == {backend.name for backend in BACKENDS}
+
+
+@pytest.mark.parametrize("package", ["adopt", "dump", "guard", "schema"])
+@pytest.mark.parametrize("dialect", MODULES)
+def test_each_database_has_its_module(package: str, dialect: str) -> None:
+    assert module_for(package, dialect).__name__.endswith(f"{package}.{MODULES[dialect]}")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

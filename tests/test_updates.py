@@ -756,7 +756,9 @@ def test_a_service_in_a_folder_of_a_repository(releases: Template, tmp_path: Pat
     (everything.path / "README.md").write_text("All of it.\n", "utf-8")
     everything.git("init", "--quiet", "--initial-branch=main")
     edits = {
-        "src/my_service/db/pool.py": edit(service, "src/my_service/db/engine.py", "def make_engine"),
+        "src/my_service/db/pool.py": edit(
+            service, "src/my_service/db/engine.py", "def make_engine"
+        ),
         ".pre-commit-config.yaml": edit(service, ".pre-commit-config.yaml", "repos:"),
     }
     (service.path / "Dockerfile").unlink()

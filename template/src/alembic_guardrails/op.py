@@ -6,6 +6,7 @@ from typing import Any
 
 from alembic import op
 from alembic.util import CommandError
+from alembic_guardrails._alembic import is_in_callers_transaction
 from alembic_guardrails.guard.batches import change_in_batches
 from alembic_guardrails.guard.concurrently import find_index, is_like, outside_of_transactions
 from alembic_guardrails.guard.journal import TABLE as JOURNAL
@@ -25,7 +26,7 @@ def backfill(
     if statement.whereclause is None:
         raise CommandError("a backfill needs a WHERE that is false for the rows that are done")
     context = op.get_context()
-    if context.dialect.name == "sqlite" or context._in_external_transaction:
+    if context.dialect.name == "sqlite" or is_in_callers_transaction(context):
         op.execute(statement)
         return
     is_postgresql = context.dialect.name == "postgresql"

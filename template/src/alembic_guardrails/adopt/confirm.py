@@ -11,6 +11,7 @@ from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.history import recorded, replaces
 from alembic_guardrails.ignore import IgnoreList
 from alembic_guardrails.schema.compare import differences
+from alembic_guardrails.trial import trial_config
 from sqlalchemy import URL, Connection
 
 
@@ -18,7 +19,7 @@ def confirm(config: Config, url: URL, base: str, found: Found, others: IgnoreLis
     """See that a database is what the first revision builds."""
 
     def rebuild(connection: Connection) -> dict[str, str]:
-        trial = Config(config.config_file_name, attributes={"connection": connection})
+        trial = trial_config(config, connection)
         return build(trial, connection, base)
 
     with temporary_database_beside(url) as scratch:

@@ -3,12 +3,12 @@
 import re
 from typing import Any
 
+from alembic_guardrails._alembic import add_index
 from alembic_guardrails.schema import sqlite as schema
 from sqlalchemy import (
     Column,
     Computed,
     Connection,
-    Index,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -55,7 +55,7 @@ def complete(connection: Connection, metadata: MetaData) -> None:
         if owner is not None and found and all(it.name != name for it in owner.indexes):
             where: dict[str, Any] = {"sqlite_where": text(found[3])} if found[3] else {}
             elements = text(found[2])
-            Index(name, elements, _table=owner, unique=bool(found[1]), **where)
+            add_index(name, elements, owner, unique=bool(found[1]), **where)
 
 
 def complete_column(column: Column[Any], definition: str) -> None:

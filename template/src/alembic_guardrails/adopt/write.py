@@ -1,13 +1,11 @@
 """The first time: models and the first revision are written and proven."""
 
-import os
 import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator, Mapping
 from glob import escape
 from importlib import import_module
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -24,10 +22,12 @@ from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.dump import read_dump
 from alembic_guardrails.dump.revision import write_revision
 from alembic_guardrails.errors import reason
+from alembic_guardrails.files import copy_whole, write_whole
 from alembic_guardrails.ignore import FILE, PLACE, IgnoreList
 from alembic_guardrails.schema import snapshot
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import resolve
+from alembic_guardrails.trial import trial_config
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -55,12 +55,7 @@ def write(config: Config, url: URL, found: Found, others: IgnoreList, dry_run: b
         write_revision(baseline, REVISION, TITLE, definition, was_found=True)
 
         def prove(connection: Connection) -> tuple[dict[str, str], dict[TableName, str], list[str]]:
-            trial = Config(
-                config.config_file_name,
-                stdout=StringIO(),  # of a check that finds nothing
-                attributes={"connection": connection},
-            )
-            trial.set_main_option("version_locations", str(versions).replace("%", "%%"))
+            trial = trial_config(config, connection, versions=versions)
             built = build(trial, connection, "head")
             became = write_models(connection, found.tables, modules, base, package.__name__)
             connection.commit()
@@ -131,21 +126,14 @@ def put_in_place(
         if target.exists() and target.read_bytes() != source.read_bytes():
             raise CommandError(f"{target} is there already: move it away")
     for source, target in targets.items():
-        put(source, target)
+        copy_whole(source, target)
     file = Path(script.dir, FILE)
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     new = (item for item in map(escape, left_out) if item not in lines)
-    file.write_text("\n".join([*lines, *new, ""]), "utf-8")
+    write_whole(file, "\n".join([*lines, *new, ""]))
     draw(config)
-    put(baseline, Path(script.versions, baseline.name))
+    copy_whole(baseline, Path(script.versions, baseline.name))
     record(config, str(Path(script.versions, baseline.name)))
-
-
-def put(source: Path, target: Path) -> None:
-    """Copy a file, at once or not at all."""
-    part = target.with_suffix(".part")
-    shutil.copyfile(source, part)
-    os.replace(part, target)
 
 
 def draw(config: Config) -> None:

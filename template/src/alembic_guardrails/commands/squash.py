@@ -7,7 +7,6 @@ import shutil
 from argparse import ArgumentParser
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -39,6 +38,7 @@ from alembic_guardrails.schema import snapshot
 from alembic_guardrails.schema.build import upgrade
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import read_settings
+from alembic_guardrails.trial import trial_config
 from sqlalchemy import URL, Connection
 
 # A folder beside that of the revisions, while they are put together.
@@ -105,9 +105,7 @@ def squash(config: Config, revision: str, dry_run: bool = False) -> None:
         more = head_of_file(target, replaced, recoverable(history, target))
         was_found = any(getattr(it.module, "was_found", False) for it in (target, *replaced))
         write_revision(file, target.revision, title, old.definition, more=more, was_found=was_found)
-        trial = Config(config.config_file_name)
-        trial.set_main_option("version_locations", str(versions).replace("%", "%%"))
-        new = build(trial, url, target.revision)
+        new = build(trial_config(config, versions=versions), url, target.revision)
         expect_same(config, old, new)
         describe(config, directory, target, replaced, old)
         if dry_run:
@@ -132,10 +130,7 @@ def build(config: Config, url: URL, revision: str) -> Built:
 
     def climb(target: str) -> dict[str, str]:
         def work(connection: Connection) -> dict[str, str]:
-            trial = Config(config.config_file_name, attributes={"connection": connection})
-            if locations := config.get_main_option("version_locations"):
-                trial.set_main_option("version_locations", locations.replace("%", "%%"))
-            upgrade(trial, target, note)
+            upgrade(trial_config(config, connection), target, note)
             return snapshot(connection)
 
         try:
@@ -241,7 +236,6 @@ def read_offline(
                 others.append(script.revision)
         return []
 
-    quiet = Config(config.config_file_name, output_buffer=StringIO())
-    with EnvironmentContext(quiet, directory, fn=read, as_sql=True):
+    with EnvironmentContext(trial_config(config), directory, fn=read, as_sql=True):
         directory.run_env()
     return changing, others

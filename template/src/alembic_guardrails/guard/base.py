@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from random import uniform
@@ -12,6 +12,7 @@ from typing import cast
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
+from alembic_guardrails._alembic import get_plan, set_plan
 from alembic_guardrails.settings import MigrationSettings
 from sqlalchemy import Connection
 
@@ -105,7 +106,7 @@ class Guard:
 
     def plan(self) -> None:
         """Have Alembic run each revision through `attempt`, and note where it leaves the heads."""
-        plan = cast(Callable[..., Iterable[RevisionStep]], self.context._migrations_fn)
+        plan = get_plan(self.context)
         self.is_stamp = getattr(plan, "__name__", "") == "do_stamp"
 
         def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
@@ -118,7 +119,7 @@ class Guard:
         def note(heads: set[str], **others: object) -> None:
             self.heads = heads
 
-        self.context._migrations_fn = steps
+        set_plan(self.context, steps)
         self.context.on_version_apply_callbacks = (*self.context.on_version_apply_callbacks, note)
 
     def guarded(self, step: str, migrate: Callable[..., None]) -> Callable[..., None]:

@@ -6,7 +6,7 @@ from typing import Any
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.journal import REPEATABLE
 from alembic_guardrails.progress import Progress
-from sqlalchemy import ColumnElement, Connection, Delete, Update, func, select
+from sqlalchemy import ColumnElement, Connection, Delete, Update, func, select, true
 from sqlalchemy.exc import DBAPIError
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -36,7 +36,8 @@ def change_in_batches(
     pause: float,
 ) -> None:
     """Walk through a table by its key; each statement is a transaction."""
-    left = select(key).where(*statement._where_criteria).order_by(key)
+    condition = statement.whereclause
+    left = select(key).where(true() if condition is None else condition).order_by(key)
     count = select(func.count()).select_from(left.order_by(None).subquery())
     progress = Progress(statement.table.description, "rows", connection.scalar(count) or 0)
     # The journal can do without what is the same when it is done twice.

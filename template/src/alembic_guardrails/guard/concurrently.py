@@ -8,6 +8,7 @@ from alembic import op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
+from alembic_guardrails._alembic import is_in_callers_transaction
 from alembic_guardrails.guard.base import milliseconds
 from alembic_guardrails.settings import read_settings
 from sqlalchemy import event, text
@@ -44,7 +45,7 @@ def outside_of_transactions(context: MigrationContext) -> Iterator[None]:
         with context.autocommit_block():
             yield
         return
-    if context._in_external_transaction:
+    if is_in_callers_transaction(context):
         raise CommandError("a caller's transaction leaves nothing to be done concurrently")
     misplaced = CommandError("what is done concurrently needs a revision of its own")
     connection = op.get_bind()

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
+from alembic_guardrails._alembic import load_revisions
 from alembic_guardrails.history.file import REPAIR, Ledger, digests, entries, write_ledger
 from alembic_guardrails.history.git import git
 
@@ -133,7 +134,7 @@ def orphaned(directory: ScriptDirectory, error: str) -> str | None:
     if not (missing := MISSING.search(error)):
         return None
     parent, child = missing.groups()
-    squashes = [it for it in directory._load_revisions() if parent in replaces(it)]
+    squashes = [it for it in load_revisions(directory) if parent in replaces(it)]
     if not squashes:
         return None
     squash = squashes[0]

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from alembic_guardrails.files import write_whole
+
 Ledger = dict[str, str]
 
 REPAIR = "migrations repair"
@@ -27,4 +29,4 @@ def digests(texts: Mapping[str, str]) -> Ledger:
 def write_ledger(file: Path, ledger: Ledger) -> None:
     """Write a ledger to a file."""
     lines = (HEADER, *(f"{id} {digest}" for id, digest in ledger.items()), "")
-    file.write_text("\n".join(lines), "utf-8")
+    write_whole(file, "\n".join(lines))

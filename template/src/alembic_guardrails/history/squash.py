@@ -1,12 +1,12 @@
 """What `squash` may replace, and how the files are exchanged."""
 
-import os
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
+from alembic_guardrails._alembic import load_revisions
 from alembic_guardrails.history import History, replaces
 from alembic_guardrails.history.file import digests, entries, write_ledger
 from alembic_guardrails.history.git import git
@@ -93,7 +93,7 @@ def finish(directory: ScriptDirectory) -> str:
     Return the squashed revision, or nothing if there was nothing to do. Raises CommandError if
     git does not have a file that is to be deleted.
     """
-    scripts = [*directory._load_revisions()]
+    scripts = load_revisions(directory)
     ledger = Path(directory.versions, "history.txt")
     lines = entries(ledger.read_text("utf-8")) if ledger.exists() else {}
     for squashed in scripts:
@@ -115,15 +115,6 @@ def finish(directory: ScriptDirectory) -> str:
         texts = {it.revision: it for it in scripts if Path(it.path) not in left}
         new = digests({id: Path(it.path).read_text("utf-8") for id, it in texts.items()})
         order = dict.fromkeys([squashed.revision, *(id for id in lines if id in new), *new])
-        with replacing(ledger) as file:
-            write_ledger(file, {id: new[id] for id in order})
+        write_ledger(ledger, {id: new[id] for id in order})
         return squashed.revision
     return ""
-
-
-@contextmanager
-def replacing(file: Path) -> Iterator[Path]:
-    """Write a file at once, or not at all."""
-    part = file.with_suffix(".part")
-    yield part
-    os.replace(part, file)

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterable
 from functools import wraps
-from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError, to_tuple
+from alembic_guardrails._alembic import get_plan, set_plan
 from alembic_guardrails.revisions import read_superseded
 
 
@@ -27,7 +27,7 @@ def expect_not_superseded(script: ScriptDirectory, current: Collection[str]) -> 
 def refuse_superseded(script: ScriptDirectory, context: MigrationContext) -> None:
     """Have Alembic say so, before it looks for the revision, if one was replaced that is asked for
     or that the database is at."""
-    plan: Any = context._migrations_fn
+    plan = get_plan(context)
     asked = set(to_tuple(context.opts.get("destination_rev"), ()))
 
     @wraps(plan)
@@ -36,7 +36,6 @@ def refuse_superseded(script: ScriptDirectory, context: MigrationContext) -> Non
         replaced = read_superseded(script)
         for id in replaced.keys() & asked:
             raise CommandError(f"Revision {id} is gone: {replaced[id].revision} replaces it")
-        steps: Iterable[RevisionStep] = plan(heads, context)
-        return steps
+        return plan(heads, context)
 
-    context._migrations_fn = checked
+    set_plan(context, checked)

@@ -12,6 +12,7 @@ from alembic.operations import BatchOperations, MigrateOperation, Operations
 from alembic.operations.ops import BulkInsertOp, ExecuteSQLOp
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
+from alembic_guardrails._alembic import become_op, count_result_columns
 from sqlalchemy import URL, Connection, Engine, NullPool, event
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -74,7 +75,7 @@ class Recorder(Operations):
         engine = Engine(NullPool(connect), dialect, URL.create(dialect.name))
         event.listen(engine, "before_cursor_execute", self.execute_on_bind)
         self.bind = engine.connect()
-        self._install_proxy()
+        become_op(self)
         try:
             script.module.upgrade()
         except Exception as error:
@@ -101,7 +102,7 @@ class Recorder(Operations):
 
     def execute_on_bind(self, bind: Connection, cursor: Any, statement: str, *rest: Any) -> None:
         """Note a statement, and say how many columns the rows would have that are not there."""
-        columns = len(getattr(rest[1].compiled, "_result_columns", None) or "?")
+        columns = count_result_columns(rest[1].compiled) or 1
         cursor.description = [("?", *(None,) * 6)] * columns
         self.record(ExecuteSQLOp(statement), statement)
 
@@ -125,7 +126,3 @@ class Recorder(Operations):
             note = partial(self.record, rebuilds=True) if rebuilds else self.invoke
             batch.invoke = note  # type: ignore[assignment,method-assign]
             yield batch
-
-
-# Whose proxies `alembic.op` has, and so what can be put into its place.
-Recorder._setups[Recorder] = Operations._setups[Operations]

@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
+from alembic_guardrails._alembic import upgrade_steps
 from alembic_guardrails.progress import Progress
 
 
@@ -20,7 +21,7 @@ def upgrade(
     script = ScriptDirectory.from_config(config)
 
     def steps(current: Any, context: object) -> Iterable[RevisionStep]:
-        todo = script._upgrade_revs(revision, current)
+        todo = upgrade_steps(script, revision, current)
         progress = Progress("Building a database to compare with", "revisions", len(todo))
         for step in progress.over(todo):
             note(step)

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from runs import LOG, alembic, alembic_killed, empty, state
+from runner import LOG, alembic, alembic_killed, empty, state
 
 # Every point, or a slice of them: "3:40" is the third of each forty.
 FIRST, STEP = map(int, os.environ["POINTS"].split(":"))

@@ -1,4 +1,4 @@
-"""What goes wrong at night: races, kills, errors half-way, locks. See tests/inside."""
+"""Fault injection: races, kills, errors half-way, locks. See tests/in_service."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from project import Project
 
 pytestmark = pytest.mark.slow
 
-INSIDE = ROOT / "tests" / "inside"
+IN_SERVICE = ROOT / "tests" / "in_service"
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def service(
     url = text_of(scratch(setup))
     project = render(**setup.answers(database_url=url, include_example=True))
     project.use(environment(setup))
-    shutil.copytree(INSIDE, project.path / "inside", ignore=shutil.ignore_patterns("chain"))
-    for revision in (INSIDE / "chain").glob("*.py"):
+    shutil.copytree(IN_SERVICE, project.path / "in_service", ignore=shutil.ignore_patterns("chain"))
+    for revision in (IN_SERVICE / "chain").glob("*.py"):
         shutil.copy(revision, project.path / "migrations" / "versions")
     return project
 
@@ -38,38 +38,38 @@ def passed(service: Project, *arguments: str) -> None:
 
 
 @pytest.mark.parametrize("setup", setups(SERVED[:1], pytest.mark.sweep))
-def test_nights(service: Project) -> None:
+def test_faults(service: Project) -> None:
     service.environment["ALIKE"] = "too"
-    passed(service, "inside/nights.py")
+    passed(service, "in_service/faults.py")
 
 
 @pytest.mark.parametrize("setup", [it for it in PROGRAMS if it is not SERVED[0]], ids=str)
-def test_nights_that_are_not_alike(service: Project) -> None:
-    passed(service, "inside/nights.py")
+def test_faults_that_are_not_alike(service: Project) -> None:
+    passed(service, "in_service/faults.py")
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_all_races(service: Project) -> None:
     service.environment["ROUNDS"] = "5"
-    passed(service, "inside/races.py")
+    passed(service, "in_service/races.py")
 
 
 @pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_a_race(service: Project) -> None:
     service.environment["ROUNDS"] = "1"
-    passed(service, "inside/races.py")
+    passed(service, "in_service/races.py")
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_all_kills(service: Project) -> None:
     service.environment["POINTS"] = "0:1"
-    passed(service, "-s", "inside/kills.py")
+    passed(service, "-s", "in_service/kills.py")
 
 
 @pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_some_kills(service: Project, setup: Setup) -> None:
     """Twice as many where each statement is committed by itself."""
     service.environment["POINTS"] = "7:23" if setup.backend is MARIADB else "7:46"
-    passed(service, "inside/kills.py")
+    passed(service, "in_service/kills.py")

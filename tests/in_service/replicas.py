@@ -16,7 +16,7 @@ import uvicorn
 from alembic.config import main
 from alembic_guardrails import CURRENT
 from my_service.main import app
-from runs import LOG, alembic, empty, end, on_database, start
+from runner import LOG, alembic, empty, end, on_database, start
 
 REPLICAS = 8
 STARTED, GO = Path("started"), Path("go")

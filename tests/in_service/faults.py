@@ -1,4 +1,4 @@
-"""What goes wrong at night, on one database, from a service's environment."""
+"""Fault injection on one database, run in a service's environment."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from alembic.config import Config, main
 from alembic.util import CommandError
 from alembic_guardrails import run_with_connection
 from alembic_guardrails.guard.postgresql import PostgreSQLGuard
-from runs import (
+from runner import (
     LOG,
     URL,
     alembic,
@@ -41,7 +41,7 @@ LOCK = {
 only_postgresql = pytest.mark.skipif(DIALECT != "postgresql", reason="PostgreSQL's own")
 only_sqlite = pytest.mark.skipif(DIALECT != "sqlite", reason="SQLite's own")
 only_servers = pytest.mark.skipif(DIALECT == "sqlite", reason="SQLite has one lock for everything")
-# What another database's night has as well; see test_nights.py.
+# What other databases have as well; see test_faults.py.
 alike = pytest.mark.skipif("ALIKE" not in os.environ, reason="what is alike on all databases")
 only_mysql = pytest.mark.skipif(not IS_MYSQL, reason="only MySQL and MariaDB need a journal")
 
@@ -51,7 +51,7 @@ from alembic import op
 from alembic_guardrails.op import backfill
 from alembic_guardrails.op import create_index_concurrently
 
-revision = "night"
+revision = "faulty"
 down_revision = "{after}"
 
 
@@ -72,13 +72,13 @@ def _database() -> Iterator[None]:
     assert alembic("upgrade", "0005") == 0, LOG.read_text()
     LOG.unlink()
     yield
-    (VERSIONS / "night.py").unlink(missing_ok=True)
+    (VERSIONS / "faulty.py").unlink(missing_ok=True)
 
 
 def write(*body: str, after: str = "0005") -> None:
     """Write a revision after another one, which then has no other successor."""
     text = REVISION.format(after=after, body="\n    ".join(body))
-    (VERSIONS / "night.py").write_text(text, encoding="utf-8")
+    (VERSIONS / "faulty.py").write_text(text, encoding="utf-8")
 
 
 def said(*arguments: str) -> str:
@@ -117,18 +117,18 @@ def test_an_error_half_way_leaves_no_trace_or_can_be_mended() -> None:
     add = 'op.add_column("a", sa.Column("note", sa.String(9)))'
     before = state()
     write(A, insert, add, insert.replace("1)", "2)"), 'op.execute("nonsense")')
-    assert "nonsense" in said("upgrade", "night")
+    assert "nonsense" in said("upgrade", "faulty")
     if IS_MYSQL:
         assert "was interrupted after 3 statements" in said("downgrade", "0004")
         write(A.replace('"a"', '"b"'), insert, add, 'op.execute("INSERT INTO a (id) VALUES (2)")')
-        assert "does not go on from there" in said("upgrade", "night")
+        assert "does not go on from there" in said("upgrade", "faulty")
         write(A)
-        assert "does not go on from there" in said("upgrade", "night")
+        assert "does not go on from there" in said("upgrade", "faulty")
     else:
         assert state() == before
 
     write(A, insert, add, 'op.execute("INSERT INTO a (id) VALUES (2)")')
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
 
     rows = on_database(lambda it: it.exec_driver_sql("SELECT id FROM a ORDER BY id").all())
     assert [row.id for row in rows] == [1, 2]
@@ -153,7 +153,7 @@ def test_what_was_read_before_a_lock_stays_true() -> None:
     write(IDS)
     with another_session("SELECT * FROM customers") as over:
         threading.Timer(3, over.set).start()
-        assert alembic("upgrade", "night") == 0, LOG.read_text()
+        assert alembic("upgrade", "faulty") == 0, LOG.read_text()
     assert "a lock is not free, trying again" in LOG.read_text()
     wanted = "SELECT extra - (SELECT id FROM remarks WHERE body = 'x') FROM customers WHERE id = 1"
     assert on_database(lambda it: it.exec_driver_sql(wanted).scalar()) == 0
@@ -162,9 +162,9 @@ def test_what_was_read_before_a_lock_stays_true() -> None:
 @only_mysql
 def test_what_an_interrupted_revision_read_is_not_made_up() -> None:
     write(IDS, 'op.execute("nonsense")')
-    said("upgrade", "night")
+    said("upgrade", "faulty")
     write(IDS)
-    assert "reads what one of its statements did before" in said("upgrade", "night")
+    assert "reads what one of its statements did before" in said("upgrade", "faulty")
 
 
 @only_mysql
@@ -175,11 +175,11 @@ def test_other_values_are_another_revision() -> None:
     drop = 'op.drop_column("remarks", "body")'
     table = 'op.create_table("audit2", sa.Column("body", sa.String(200)))'
     write(table, copy, 'op.drop_column("remarks", "nothing")')
-    said("upgrade", "night")
+    said("upgrade", "faulty")
     new = "INSERT INTO remarks (customer_id, body) VALUES (1, '0')"
     on_database(lambda it: it.exec_driver_sql(new))
     write(table, copy, drop)
-    said("upgrade", "night")
+    said("upgrade", "faulty")
     assert any("remarks: {'name': 'body'" in line for line in state())
 
 
@@ -192,9 +192,9 @@ def test_a_revision_that_commits_goes_on_after_its_last_commit() -> None:
         {interrupt}"""
     kill = 'number == 2 and __import__("os").kill(__import__("os").getpid(), 9)'
     write(A, each.format(interrupt=kill))
-    assert alembic("upgrade", "night") == -signal.SIGKILL
+    assert alembic("upgrade", "faulty") == -signal.SIGKILL
     write(A, each.format(interrupt="pass"))
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
     rows = on_database(lambda it: it.exec_driver_sql("SELECT id FROM a ORDER BY id").all())
     assert [row.id for row in rows] == [1, 2, 3, 4, 5]
 
@@ -216,9 +216,9 @@ def test_a_backfill_goes_on_where_it_was_killed() -> None:
     write(BACKFILL)
     count = len(moved())
     for done in (2, 4):
-        assert alembic_killed_after("UPDATE customers", "upgrade", "night") == -signal.SIGKILL
+        assert alembic_killed_after("UPDATE customers", "upgrade", "faulty") == -signal.SIGKILL
         assert moved().count(12) == (0 if DIALECT == "sqlite" else done)
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
     assert moved() == [12] * count
     if DIALECT != "sqlite":
         assert f"customers: {count - 4} of {count - 4} rows" in LOG.read_text()
@@ -233,7 +233,7 @@ def test_a_backfill_survives_a_deadlock() -> None:
     def cross(connection: sa.Connection) -> None:
         """Take a row of the first batch, then the one that the batch has by then."""
         connection.exec_driver_sql(second).close()
-        migration = start(lambda: main(["upgrade", "night"]))
+        migration = start(lambda: main(["upgrade", "faulty"]))
         while not on_database(lambda it: it.exec_driver_sql(waiting).scalar()):
             time.sleep(0.05)
         connection.exec_driver_sql(first).close()
@@ -248,8 +248,8 @@ def test_a_backfill_survives_a_deadlock() -> None:
 def test_a_backfill_after_what_is_journaled_goes_on_as_well() -> None:
     write(A, BACKFILL, A.replace('"a"', '"b"'))
     count = len(moved())
-    assert alembic_killed_after("UPDATE customers", "upgrade", "night") == -signal.SIGKILL
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic_killed_after("UPDATE customers", "upgrade", "faulty") == -signal.SIGKILL
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
     assert moved() == [12] * count
     assert {line.partition(":")[0] for line in state()} >= {"a", "b"}
 
@@ -258,20 +258,20 @@ def test_a_backfill_after_what_is_journaled_goes_on_as_well() -> None:
 @pytest.mark.parametrize("first", [True, False])
 def test_a_backfill_shares_its_revision_with_nothing(first: bool) -> None:
     write(*((BACKFILL, A) if first else (A, BACKFILL)))
-    assert "needs a revision of its own" in said("upgrade", "night")
+    assert "needs a revision of its own" in said("upgrade", "faulty")
     assert not any(line.startswith("a:") for line in state())
 
 
 @alike
 def test_a_backfill_needs_to_know_what_is_done() -> None:
     write(BACKFILL.replace(".where(customers.c.moved < 10)", ""))
-    assert "needs a WHERE" in said("upgrade", "night")
+    assert "needs a WHERE" in said("upgrade", "faulty")
 
 
 @alike
 def test_the_sql_of_a_backfill_is_one_statement() -> None:
     write(BACKFILL)
-    assert alembic("upgrade", "0005:night", "--sql") == 0
+    assert alembic("upgrade", "0005:faulty", "--sql") == 0
     assert LOG.read_text().count("UPDATE customers SET moved=(customers.moved + 10)") == 1
 
 
@@ -282,50 +282,50 @@ def test_a_swap_is_not_swapped_back() -> None:
         'op.execute("RENAME TABLE remarks TO old, new TO remarks, old TO new")',
         'op.execute("DROP TABLE new")',
     )
-    assert alembic_killed_after("RENAME TABLE", "upgrade", "night") == -signal.SIGKILL
+    assert alembic_killed_after("RENAME TABLE", "upgrade", "faulty") == -signal.SIGKILL
     for _ in range(2):
-        assert "nobody knows whether its last statement ran" in said("upgrade", "night")
+        assert "nobody knows whether its last statement ran" in said("upgrade", "faulty")
     assert on_database(lambda it: it.exec_driver_sql("SELECT 1 FROM remarks").all()) == []
 
 
 @only_mysql
 def test_a_first_statement_that_fails_is_forgotten() -> None:
     write('op.execute("nonsense")')
-    said("upgrade", "night")
+    said("upgrade", "faulty")
     assert not any(line.startswith("alembic_journal") for line in state())
 
 
 @only_mysql
 def test_a_stamp_where_the_database_is_ends_an_interruption() -> None:
     write(A, 'op.execute("nonsense")')
-    said("upgrade", "night")
+    said("upgrade", "faulty")
     on_database(lambda it: it.exec_driver_sql("DROP TABLE a"))
     assert alembic("stamp", "0005") == 0, LOG.read_text()
     write(A)
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
     assert any(line.startswith("a: ") for line in state())
 
 
 @only_mysql
 def test_an_interrupted_downgrade_comes_first() -> None:
     write(A)
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
     text = REVISION.format(after="0005", body=A)
     half_way = text.replace('table("a")', 'table("a")\n    op.execute("nonsense")')
-    (VERSIONS / "night.py").write_text(half_way, encoding="utf-8")
+    (VERSIONS / "faulty.py").write_text(half_way, encoding="utf-8")
     said("downgrade", "0005")
-    assert "was interrupted after 1 statements" in said("upgrade", "night")
+    assert "was interrupted after 1 statements" in said("upgrade", "faulty")
     assert alembic("stamp", "--purge", "0005") == 0, LOG.read_text()
     write(A)
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
 
 
 @only_mysql
 def test_the_journal_is_not_seen_by_check_and_ends_with_a_stamp() -> None:
     write(A, 'op.execute("nonsense")')
-    said("upgrade", "night")
+    said("upgrade", "faulty")
     assert any(line.startswith("alembic_journal") for line in state())
-    on_database(lambda it: it.exec_driver_sql("UPDATE alembic_version SET version_num = 'night'"))
+    on_database(lambda it: it.exec_driver_sql("UPDATE alembic_version SET version_num = 'faulty'"))
 
     assert "alembic_journal" not in said("check")
     assert alembic("stamp", "0005") == 0, LOG.read_text()
@@ -336,13 +336,13 @@ def test_an_existing_table_is_not_taken_for_an_interrupted_one() -> None:
     on_database(lambda it: it.exec_driver_sql("CREATE TABLE a (other INTEGER)"))
     write('op.add_column("remarks", sa.Column("extra", sa.Integer))', A)
     for _ in range(2):
-        assert "already exists" in said("upgrade", "night")
+        assert "already exists" in said("upgrade", "faulty")
 
 
 @only_postgresql
 def test_a_killed_client_frees_its_lock_soon() -> None:
     write('op.execute("SELECT pg_sleep(60)")')
-    child = start(lambda: main(["upgrade", "night"]))
+    child = start(lambda: main(["upgrade", "faulty"]))
 
     def sleepers(connection: sa.Connection) -> int:
         asleep = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
@@ -392,11 +392,11 @@ def test_a_concurrent_index_shares_its_revision_with_nothing(first: bool) -> Non
     index = 'create_index_concurrently("ix_a", "remarks", ["body"])'
     write(*((index, A) if first else (A, index)))
 
-    assert "needs a revision of its own" in said("upgrade", "night")
+    assert "needs a revision of its own" in said("upgrade", "faulty")
     assert not any(line.startswith("a:") for line in state())
 
     write(index)
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
 
 
 @only_servers
@@ -420,7 +420,7 @@ def test_readers_do_not_wait_behind_a_change_that_waits() -> None:
         reader.start()
         threading.Timer(6, over.set).start()
         begun = time.monotonic()
-        code = alembic("upgrade", "night")
+        code = alembic("upgrade", "faulty")
     alive.clear()
     reader.join()
 
@@ -459,7 +459,7 @@ def test_a_statement_can_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     sleep = "pg_sleep(30)" if DIALECT == "postgresql" else "sleep(30)"
     write(f'op.execute("SELECT {sleep}")')
     begun = time.monotonic()
-    text = said("upgrade", "night")
+    text = said("upgrade", "faulty")
     assert "statement_timeout = 500ms" in text or "max_statement_time = 0.5" in text
     assert time.monotonic() - begun < 20
 
@@ -477,10 +477,10 @@ def test_rows_that_refer_to_nothing_are_refused_if_they_are_new() -> None:
     on_database(lambda it: it.exec_driver_sql("UPDATE remarks SET customer_id = 99 WHERE id = 8"))
     before = state()
     write('op.execute("DELETE FROM customers WHERE id < 4")')
-    assert "3 more rows than before would refer to nothing, in remarks" in said("upgrade", "night")
+    assert "3 more rows than before would refer to nothing, in remarks" in said("upgrade", "faulty")
     assert state() == before
     write(A)
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
 
 
 @only_sqlite
@@ -488,7 +488,7 @@ def test_keys_that_cannot_be_checked_stop_nobody() -> None:
     odd = "CREATE TABLE odd (name TEXT REFERENCES customers (first))"
     on_database(lambda it: it.exec_driver_sql(odd))
     write(A)
-    assert alembic("upgrade", "night") == 0, LOG.read_text()
+    assert alembic("upgrade", "faulty") == 0, LOG.read_text()
     assert "Foreign keys cannot be checked: foreign key mismatch" in LOG.read_text()
 
 
@@ -512,7 +512,7 @@ def test_rows_survive_a_connection_that_enforces_foreign_keys() -> None:
 def test_success_means_the_revision_that_was_asked_for() -> None:
     lose = 'lambda it: it.exec_driver_sql("ROLLBACK")'
     write(f'sa.event.listen(op.get_bind(), "commit", {lose}, once=True)')
-    assert "the database is at 0005, not at night" in said("upgrade", "night")
+    assert "the database is at 0005, not at faulty" in said("upgrade", "faulty")
 
 
 @alike
@@ -559,17 +559,17 @@ def test_a_callers_transaction_is_the_callers() -> None:
 
     def upgrade(connection: sa.Connection) -> None:
         with connection.begin():
-            command.upgrade(Config("alembic.ini", attributes={"connection": connection}), "night")
+            command.upgrade(Config("alembic.ini", attributes={"connection": connection}), "faulty")
 
     def try_it(connection: sa.Connection) -> None:
         with connection.begin() as transaction:
             config = Config("alembic.ini", attributes={"connection": connection})
-            command.upgrade(config, "night")
+            command.upgrade(config, "faulty")
             transaction.rollback()
 
     if not IS_MYSQL:
         run_with_connection(URL, try_it)
         assert state() == before
     run_with_connection(URL, upgrade)
-    assert "night" in str(state())
-    assert at_once(2, "upgrade", "night") == [0, 0], LOG.read_text()
+    assert "faulty" in str(state())
+    assert at_once(2, "upgrade", "faulty") == [0, 0], LOG.read_text()

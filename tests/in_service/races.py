@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from runs import LOG, alembic, at_once, empty, state
+from runner import LOG, alembic, at_once, empty, state
 
 ROUNDS = int(os.environ["ROUNDS"])
 

@@ -1,0 +1,94 @@
+"""Every private name of Alembic and SQLAlchemy that this package uses.
+
+Each function names the version in which the private name was read, and what would replace it. The
+scheduled CI job that runs against pre-releases fails here first.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _repr_type
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Column, Index, Table, TextClause
+from sqlalchemy.sql.compiler import Compiled
+from sqlalchemy.types import TypeEngine
+
+# Takes the heads of the database and the context; returns what the command runs.
+Plan = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
+
+
+def get_plan(context: MigrationContext) -> Plan:
+    """Return the function that decides which revisions the command runs.
+
+    Alembic 1.20.1, `runtime/migration.py`. Replaceable once `context.configure()` takes a hook
+    that wraps each step; `on_version_apply` is called only after one.
+    """
+    plan: Any = context._migrations_fn
+    return plan  # type: ignore[no-any-return]
+
+
+def set_plan(context: MigrationContext, plan: Plan) -> None:
+    """Replace the function that `get_plan` returns."""
+    context._migrations_fn = plan
+
+
+def is_in_callers_transaction(context: MigrationContext) -> bool:
+    """Whether the connection was in a transaction before Alembic got it.
+
+    Alembic 1.20.1, `runtime/migration.py`. Alembic has no public name for it.
+    """
+    return context._in_external_transaction
+
+
+def upgrade_steps(directory: ScriptDirectory, revision: str, current: Any) -> list[RevisionStep]:
+    """Return the steps that `alembic upgrade` would run.
+
+    Alembic 1.20.1, `script/base.py`. `alembic.command.upgrade` calls it; it is not public.
+    """
+    return directory._upgrade_revs(revision, current)
+
+
+def load_revisions(directory: ScriptDirectory) -> list[Script]:
+    """Return the revisions in all files, also those that make the history unreadable.
+
+    Alembic 1.20.1, `script/base.py`. `walk_revisions()` is public, and raises for two files with
+    one id, or a missing parent.
+    """
+    return [*directory._load_revisions()]
+
+
+def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str:
+    """Write a type as autogenerate does, and collect the imports that it needs.
+
+    Alembic 1.20.1, `autogenerate/render.py`. A `render_item` hook has no public way to it.
+    """
+    return _repr_type(type_, context)
+
+
+def become_op(operations: Operations) -> None:
+    """Have `alembic.op` call these operations, of a subclass of Alembic's own.
+
+    Alembic 1.20.1, `util/langhelpers.py`. `Operations.context()` is public, and makes an instance
+    of `Operations` itself, so that a subclass cannot take its place.
+    """
+    operations._setups[type(operations)] = Operations._setups[Operations]
+    operations._install_proxy()
+
+
+def count_result_columns(compiled: Compiled) -> int:
+    """Return how many columns the result of a compiled statement has; 0 if that is not known.
+
+    SQLAlchemy 2.1.9, `sql/compiler.py`. There is no public name; a textual statement has none.
+    """
+    return len(getattr(compiled, "_result_columns", None) or ())
+
+
+def add_index(name: str, elements: Column[Any] | TextClause, table: Table, **options: Any) -> Index:
+    """Add an index to a table, whatever its elements are made of.
+
+    SQLAlchemy 2.1.9, `sql/schema.py`. Without `_table` an index of nothing but text has no table.
+    """
+    return Index(name, elements, _table=table, **options)
