@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sysconfig
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Hashable, Iterator
@@ -165,6 +166,7 @@ def environment(
                 script = done.parent / "bin" / "migrations"
                 script.write_text(SCRIPT.format(python=script.with_name("python")))
                 script.chmod(0o755)
+                measure_coverage_in(done.parent)
                 done.touch()
             except CommandFailed as error:
                 if not setup.driver.build:
@@ -226,6 +228,21 @@ def service(
     project = render(**setup.answers(database_url=text_of(database), include_example=True))
     project.use(environment(setup))
     return project
+
+
+def measure_coverage_in(environment: Path) -> None:
+    """Have the programs of an environment measure coverage, if the tests themselves do.
+
+    https://coverage.readthedocs.io/en/latest/subprocess.html
+    """
+    if "COVERAGE_PROCESS_CONFIG" in os.environ or "COVERAGE_PROCESS_START" in os.environ:
+        python = environment / "bin" / "python"
+        subprocess.run(
+            ("uv", "pip", "install", "--quiet", f"--python={python}", "coverage"), check=True
+        )
+        [packages] = (environment / "lib").glob("python*/site-packages")
+        hook = "import coverage; coverage.process_startup()\n"
+        (packages / "measure_coverage.pth").write_text(hook, encoding="utf-8")
 
 
 SCRIPT = """#!{python}
