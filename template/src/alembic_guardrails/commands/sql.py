@@ -12,7 +12,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic_guardrails.history import chosen_revisions
-from alembic_guardrails.lint.recorder import failure
+from alembic_guardrails.offline.recorder import failure
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -33,7 +33,7 @@ from alembic_guardrails.history.squash import (
     recoverable,
 )
 from alembic_guardrails.ignore import read_ignore_list
-from alembic_guardrails.lint.recorder import ROWS, Recorder
+from alembic_guardrails.offline.recorder import ROWS, Recorder
 from alembic_guardrails.schema import snapshot
 from alembic_guardrails.schema.build import upgrade
 from alembic_guardrails.schema.compare import differences

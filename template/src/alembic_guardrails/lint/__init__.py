@@ -17,9 +17,9 @@ from alembic_guardrails.lint.operations import (
     fits_empty_columns,
     table_of,
 )
-from alembic_guardrails.lint.recorder import Recorder
 from alembic_guardrails.lint.rules import RULES
 from alembic_guardrails.lint.squawk import dangers_in_sql
+from alembic_guardrails.offline.recorder import Recorder
 
 ALLOW = re.compile(r"# allow: ([a-z-]+(?:, [a-z-]+)*)")
 

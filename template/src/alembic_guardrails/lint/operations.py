@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from alembic_guardrails.lint.recorder import ROWS, Recorder, Step
+from alembic_guardrails.offline.recorder import ROWS, Recorder, Step
 from sqlalchemy import Column, DefaultClause, Dialect
 from sqlalchemy.types import to_instance
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from alembic.operations import ops
 from alembic.util import CommandError
-from alembic_guardrails.lint.recorder import Recorder, Step
 from alembic_guardrails.lint.rules import RULES
+from alembic_guardrails.offline.recorder import Recorder, Step
 
 # More of squawk's rules, in its own words. The others are matters of taste or of timeouts.
 SQUAWK = set(RULES) | {

@@ -1,0 +1,1 @@
+"""Reading revisions without a database: what `lint`, `sql` and `squash` have in common."""
