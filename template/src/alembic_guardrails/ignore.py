@@ -1,4 +1,4 @@
-"""What other applications keep in the same database: `migrations/ignore.txt` lists it."""
+"""`migrations/ignore.txt`: the objects of other applications in the same database."""
 
 import re
 from dataclasses import dataclass
@@ -12,38 +12,42 @@ FILE = "ignore.txt"
 
 COMMENT = re.compile(r"(?:^|\s)#.*")
 
-# What something belongs to, at the end of its name.
-PLACE = re.compile(r" o[nf] ((?:table|type|view|materialized view) .+)$")
+# The object that another one belongs to, at the end of its name.
+PARENT = re.compile(r" o[nf] ((?:table|type|view|materialized view) .+)$")
 
 
 @dataclass(frozen=True)
 class IgnoreList:
-    """Patterns for things in a database, each the kind of thing and its name: `table queue_*`."""
+    """Patterns of object names, each with the kind of object before it: `table queue_*`."""
 
     patterns: tuple[str, ...] = ()
 
-    def include(self, item: str) -> bool:
-        """Whether a thing, or the table or the schema that it is in, is somebody else's.
+    def matches(self, object_name: str) -> bool:
+        """Whether the list names an object, the table that it belongs to, or its schema.
 
-        It is named as in what `drift` prints: `column id of table queue_jobs`.
+        The object is named as `migrations drift` prints it: `column id of table queue_jobs`.
         """
-        item = item.replace('"', "")
-        place = PLACE.search(item)
-        things = [item, place[1]] if place else [item]
-        return any(fnmatchcase(thing, pattern) for pattern in self._patterns() for thing in things)
+        name = object_name.replace('"', "")
+        parent = PARENT.search(name)
+        names = [name, parent[1]] if parent else [name]
+        return any(fnmatchcase(name, pattern) for pattern in self._all_patterns() for name in names)
 
-    def _patterns(self) -> list[str]:
-        """The patterns, and those for what is in a schema."""
-        schemas = [it.partition(" ")[2] for it in self.patterns if it.startswith("schema ")]
+    def _all_patterns(self) -> list[str]:
+        """Return the patterns, and one for the objects in each schema that a pattern names."""
+        schemas = [
+            pattern.removeprefix("schema ")
+            for pattern in self.patterns
+            if pattern.startswith("schema ")
+        ]
         return [*self.patterns, *(f"* {schema}.*" for schema in schemas)]
 
-    def left_out(self, things: dict[str, str]) -> dict[str, str]:
-        """The things that are not theirs."""
-        return {item: it for item, it in things.items() if not self.include(item)}
+    def filter(self, schema: dict[str, str]) -> dict[str, str]:
+        """Return the objects of a schema that the list does not match."""
+        return {name: schema[name] for name in schema if not self.matches(name)}
 
 
 def read_ignore_list(config: Config) -> IgnoreList:
-    """Read the list of the service."""
+    """Read the ignore list of the service; it is empty without the file."""
     file = Path(ScriptDirectory.from_config(config).dir, FILE)
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     patterns = (COMMENT.sub("", line).strip().replace('"', "") for line in lines)

@@ -15,7 +15,7 @@ from alembic_guardrails.trial import trial_config
 from sqlalchemy import URL, Connection
 
 
-def confirm(config: Config, url: URL, base: str, found: Found, others: IgnoreList) -> None:
+def confirm(config: Config, url: URL, base: str, found: Found, ignore_list: IgnoreList) -> None:
     """See that a database is what the first revision builds."""
 
     def rebuild(connection: Connection) -> dict[str, str]:
@@ -31,7 +31,7 @@ def confirm(config: Config, url: URL, base: str, found: Found, others: IgnoreLis
             f"as elsewhere: adopt it with the code of commit {script.module.squashed_at}, and "
             "upgrade it there first"
         )
-    expect_same(config, others.left_out(found.things), others.left_out(built))
+    expect_same(config, ignore_list.filter(found.things), ignore_list.filter(built))
     config.print_stdout("The database is what revision %s builds.", base)
     if base not in recorded(config):  # the first time was interrupted here
         record(config, str(script.path))

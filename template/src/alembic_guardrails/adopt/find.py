@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from alembic.util import CommandError
 from alembic_guardrails.ignore import IgnoreList
+from alembic_guardrails.own_tables import OWN_TABLES
 from alembic_guardrails.revisions import CURRENT
 from alembic_guardrails.schema import snapshot
-from alembic_guardrails.schema.own import OWN_TABLES
 from sqlalchemy import Connection, Inspector, inspect, text
 
 TableName: TypeAlias = "tuple[str | None, str]"
@@ -51,7 +51,7 @@ class Found:
 
 def find(
     connection: Connection,
-    others: IgnoreList,
+    ignore_list: IgnoreList,
     only_schemas: Collection[str] | None,
     only_tables: Collection[str] | None,
 ) -> Found:
@@ -84,7 +84,7 @@ def find(
                 left_out[item] = "not among --schema"
             elif only_tables and not matches(item.removeprefix(f"{kind} "), only_tables):
                 left_out[item] = "not among --table"
-            elif kind == "table" and not others.include(item):
+            elif kind == "table" and not ignore_list.matches(item):
                 names.append((schema, name))
     if not names:
         raise CommandError(
@@ -93,7 +93,7 @@ def find(
         )
     if not is_postgresql and len({name.lower() for _, name in names}) < len(names):
         raise CommandError("Tables whose names differ in case alone, SQLAlchemy cannot tell apart")
-    if left_out or others.patterns:
+    if left_out or ignore_list.patterns:
         expect_no_keys_to_others(inspector, names)
     if left_out and is_postgresql:
         leave_out_what_needs_it(connection, left_out)
@@ -151,7 +151,7 @@ def leave_out_what_needs_it(connection: Connection, left_out: dict[str, str]) ->
         before = len(left_out)
         gone = IgnoreList(tuple(map(escape, left_out)))
         for item, needed in needs:
-            if gone.include(needed) and not gone.include(item):
+            if gone.matches(needed) and not gone.matches(item):
                 left_out[item.replace('"', "")] = f"it needs {needed}"
 
 

@@ -23,7 +23,7 @@ from alembic_guardrails.dump import read_dump
 from alembic_guardrails.dump.revision import write_revision
 from alembic_guardrails.errors import reason
 from alembic_guardrails.files import copy_whole, write_whole
-from alembic_guardrails.ignore import FILE, PLACE, IgnoreList
+from alembic_guardrails.ignore import FILE, PARENT, IgnoreList
 from alembic_guardrails.schema import snapshot
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import resolve
@@ -43,10 +43,10 @@ NEVER = {
 }
 
 
-def write(config: Config, url: URL, found: Found, others: IgnoreList, dry_run: bool) -> None:
+def write(config: Config, url: URL, found: Found, ignore_list: IgnoreList, dry_run: bool) -> None:
     """Write models and the first revision, after proving both on a database of their own."""
     package, base = models_package(config), resolve(config, "models")
-    definition = run_with_connection(url, lambda connection: read_dump(connection, others))
+    definition = run_with_connection(url, lambda connection: read_dump(connection, ignore_list))
     with TemporaryDirectory() as folder:
         versions, modules = Path(folder, "versions"), Path(folder, "models")
         versions.mkdir()
@@ -70,8 +70,8 @@ def write(config: Config, url: URL, found: Found, others: IgnoreList, dry_run: b
 
         with temporary_database_beside(url) as scratch:
             built, became, unlike = run_with_connection(scratch, prove)
-        expect_same(config, others.left_out(found.things), others.left_out(built))
-        for line in table(found, others, became, url.get_backend_name()):
+        expect_same(config, ignore_list.filter(found.things), ignore_list.filter(built))
+        for line in table(found, ignore_list, became, url.get_backend_name()):
             config.print_stdout("%s", line)
         if unlike:
             config.print_stdout("\nNot in the models as it is, and to be mended in them by hand:")
@@ -149,7 +149,7 @@ def draw(config: Config) -> None:
 
 
 def table(
-    found: Found, others: IgnoreList, became: Mapping[TableName, str], dialect: str
+    found: Found, ignore_list: IgnoreList, became: Mapping[TableName, str], dialect: str
 ) -> Iterator[str]:
     """What was taken over, and as what; what was not, and why."""
     taken = {described(name): what for name, what in became.items()}
@@ -158,9 +158,9 @@ def table(
     gone: list[tuple[str, str]] = []
     for item in found.things:
         plain = item.replace('"', "")
-        if PLACE.search(plain):
+        if PARENT.search(plain):
             continue
-        if others.include(item):
+        if ignore_list.matches(item):
             why = found.left_out.get(plain, f"migrations/{FILE} lists it")
             gone.append((plain, why))
         else:

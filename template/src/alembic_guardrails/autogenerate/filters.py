@@ -10,7 +10,7 @@ from typing import Any
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic_guardrails.ignore import read_ignore_list
-from alembic_guardrails.schema.own import OWN_TABLES
+from alembic_guardrails.own_tables import OWN_TABLES
 from sqlalchemy import MetaData
 
 NAME = r"""((?:"[^"]+"|`[^`]+`|\[[^]]+\]|[\w.$])+)"""
@@ -32,7 +32,7 @@ class Scope:
 
     def __init__(self, config: Config, *models: MetaData) -> None:
         self.config = config
-        self.others = read_ignore_list(config)
+        self.ignore_list = read_ignore_list(config)
         self.schemas = {table.schema for it in models for table in it.tables.values()} | {None}
         self.has_schemas = len(self.schemas) > 1
 
@@ -49,7 +49,7 @@ class Scope:
         if kind != "table":
             return True
         full_name = parents.get("schema_qualified_table_name") or name
-        return name not in OWN_TABLES and not self.others.include(f"table {full_name}")
+        return name not in OWN_TABLES and not self.ignore_list.matches(f"table {full_name}")
 
     def include_object(
         self, item: object, name: str | None, kind: str, is_reflected: bool, model: object

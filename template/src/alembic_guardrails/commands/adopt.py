@@ -51,17 +51,17 @@ def adopt(
     # What SQLAlchemy and Alembic do not know of a table, the first revision has.
     warnings.simplefilter("ignore")
     url = read_settings(config).database_url
-    others = read_ignore_list(config)
+    ignore_list = read_ignore_list(config)
     bases = ScriptDirectory.from_config(config).get_bases()
 
     def look(connection: Connection) -> Found:
-        return find(connection, others, only_schemas, only_tables)
+        return find(connection, ignore_list, only_schemas, only_tables)
 
     found = reach(url, look)
     if bases:
-        confirm(config, url, bases[0], found, others)
+        confirm(config, url, bases[0], found, ignore_list)
     else:
-        patterns = dict.fromkeys([*others.patterns, *map(escape, found.left_out)])
+        patterns = dict.fromkeys([*ignore_list.patterns, *map(escape, found.left_out)])
         write(config, url, found, IgnoreList(tuple(patterns)), dry_run)
     if dry_run:
         config.print_stdout("Nothing was changed: this was a dry run.")

@@ -45,8 +45,8 @@ def drift(config: Config) -> None:
             message = f"The migrations cannot build a database to compare with: {reason(error)}"
             raise CommandError(message) from error
 
-    others = read_ignore_list(config)
-    found = differences(others.left_out(live), others.left_out(expected))
+    ignore_list = read_ignore_list(config)
+    found = differences(ignore_list.filter(live), ignore_list.filter(expected))
     if found:
         config.print_stdout("%s\n", "\n".join(found))
         raise CommandError(f"{len(found)} differences from revision {revision or 'base'}.")

@@ -122,7 +122,7 @@ def build(config: Config, url: URL, revision: str) -> Built:
 
     Raises CommandError if that cannot be done.
     """
-    others = read_ignore_list(config)
+    ignore_list = read_ignore_list(config)
     running = ["the first"]
 
     def note(step: RevisionStep) -> None:
@@ -142,9 +142,13 @@ def build(config: Config, url: URL, revision: str) -> Built:
 
     with temporary_database_beside(url) as scratch:
         schema = climb(revision)
-        definition = run_with_connection(scratch, lambda it: read_dump(it, others, with_rows=True))
-        content = run_with_connection(scratch, lambda it: read_content(it, others))
-        return Built(others.left_out(schema), content, others.left_out(climb("head")), definition)
+        definition = run_with_connection(
+            scratch, lambda it: read_dump(it, ignore_list, with_rows=True)
+        )
+        content = run_with_connection(scratch, lambda it: read_content(it, ignore_list))
+        return Built(
+            ignore_list.filter(schema), content, ignore_list.filter(climb("head")), definition
+        )
 
 
 def expect_same(config: Config, old: Built, new: Built) -> None:

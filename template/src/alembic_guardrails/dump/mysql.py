@@ -7,8 +7,8 @@ from graphlib import TopologicalSorter
 from alembic.util import CommandError
 from alembic_guardrails.dump.base import Dump, Rows, is_empty, table_rows
 from alembic_guardrails.ignore import IgnoreList
+from alembic_guardrails.own_tables import OWN_TABLES
 from alembic_guardrails.schema.mysql import COUNTER, DEFINER, without_database
-from alembic_guardrails.schema.own import OWN_TABLES
 from sqlalchemy import Connection, text
 
 # What MySQL and MariaDB are told around the statements, for tables in any order and rules of old.
@@ -34,7 +34,7 @@ WHERE event_schema = database() ORDER BY 4, 2
 KINDS = ("SEQUENCE", "TABLE", "FUNCTION", "PROCEDURE", "VIEW", "TRIGGER", "EVENT")
 
 
-def dump(connection: Connection, others: IgnoreList, with_rows: bool) -> Dump:
+def dump(connection: Connection, ignore_list: IgnoreList, with_rows: bool) -> Dump:
     """Ask for each CREATE statement; views come after those that they read."""
     connection.exec_driver_sql("SET SESSION sql_mode = ''")
     quote = connection.dialect.identifier_preparer.quote_identifier
@@ -42,7 +42,7 @@ def dump(connection: Connection, others: IgnoreList, with_rows: bool) -> Dump:
     found: dict[str, list[tuple[str, str, str]]] = {kind: [] for kind in KINDS}
     for kind, name, place, _ in connection.execute(text(OBJECTS)).all():
         kind = "TABLE" if kind in ("BASE TABLE", "SYSTEM VERSIONED") else kind
-        if name in OWN_TABLES or others.include(f"{kind.lower()} {name}{place}"):
+        if name in OWN_TABLES or ignore_list.matches(f"{kind.lower()} {name}{place}"):
             continue
         shown = connection.execute(text(f"SHOW CREATE {kind} {quote(name)}")).mappings().one()
         statement = next(
@@ -62,7 +62,7 @@ def dump(connection: Connection, others: IgnoreList, with_rows: bool) -> Dump:
             if kind == "TABLE" and not with_rows:
                 statement = re.sub(COUNTER, "", statement)
             definition.create.append((f"{kind.lower()} {name}", statement))
-        if kind == "TABLE" and with_rows and (rows := mysql_content(connection, others)):
+        if kind == "TABLE" and with_rows and (rows := mysql_content(connection, ignore_list)):
             definition.create += rows
             mode = MODE_OF_ROWS
     definition.create += [("", statement) for statement in AFTER]
@@ -73,14 +73,16 @@ def dump(connection: Connection, others: IgnoreList, with_rows: bool) -> Dump:
     return definition
 
 
-def mysql_content(connection: Connection, others: IgnoreList) -> list[tuple[str, str]]:
+def mysql_content(connection: Connection, ignore_list: IgnoreList) -> list[tuple[str, str]]:
     """The statements that insert rows, before there are triggers, and set sequences."""
-    rows = [(it.table, insert) for it in mysql_rows(connection, others) for insert in it.inserts()]
+    rows = [
+        (it.table, insert) for it in mysql_rows(connection, ignore_list) for insert in it.inserts()
+    ]
     if rows:
         zone = "SET @alembic_zone = @@time_zone"
         before = [("", f"SET sql_mode = '{MODE_OF_ROWS}'"), ("", zone), ("", TIME_ZONE)]
         rows = [*before, *rows, ("", "SET time_zone = @alembic_zone")]
-    counters = read_counters(connection, others)
+    counters = read_counters(connection, ignore_list)
     return rows + [(name, statement) for name, _, statement in counters if statement]
 
 
@@ -134,7 +136,7 @@ LITERALS = {
 TIME_ZONE = "SET time_zone = '+00:00'"
 
 
-def mysql_rows(connection: Connection, others: IgnoreList) -> Iterator[Rows]:
+def mysql_rows(connection: Connection, ignore_list: IgnoreList) -> Iterator[Rows]:
     """Read each table that has rows."""
     connection.exec_driver_sql("SET SESSION sql_mode = ''")
     connection.exec_driver_sql(TIME_ZONE)
@@ -145,7 +147,11 @@ def mysql_rows(connection: Connection, others: IgnoreList) -> Iterator[Rows]:
         tables.setdefault(table, {})[column] = type_.lower()
         versioned |= {table} if kind == "SYSTEM VERSIONED" else set()
     for table, columns in tables.items():
-        if table in OWN_TABLES or others.include(f"table {table}") or is_empty(connection, table):
+        if (
+            table in OWN_TABLES
+            or ignore_list.matches(f"table {table}")
+            or is_empty(connection, table)
+        ):
             continue
         if table in versioned:
             raise CommandError(f"Table {table} has rows, and a history of them, which is not SQL")
@@ -159,15 +165,17 @@ def mysql_rows(connection: Connection, others: IgnoreList) -> Iterator[Rows]:
         yield table_rows(connection, table, literals)
 
 
-def read_counters(connection: Connection, others: IgnoreList) -> Iterator[tuple[str, str, str]]:
+def read_counters(
+    connection: Connection, ignore_list: IgnoreList
+) -> Iterator[tuple[str, str, str]]:
     """The next numbers of tables, which their definitions say, and of sequences."""
     quote = connection.dialect.identifier_preparer.quote_identifier
     for kind, table in connection.execute(COUNTED).all():
         name = quote(table)
         if (
             table in OWN_TABLES
-            or others.include(f"table {table}")
-            or others.include(f"sequence {table}")
+            or ignore_list.matches(f"table {table}")
+            or ignore_list.matches(f"sequence {table}")
         ):
             continue
         if kind == "SEQUENCE":
@@ -183,7 +191,7 @@ def read_counters(connection: Connection, others: IgnoreList) -> Iterator[tuple[
                 yield f"next number of table {table}", rest.split()[0], ""
 
 
-def read_rows(connection: Connection, others: IgnoreList) -> Iterator[tuple[str, list[str]]]:
+def read_rows(connection: Connection, ignore_list: IgnoreList) -> Iterator[tuple[str, list[str]]]:
     """Read each table that has rows: its name in words, and the values of each row as SQL."""
-    for rows in mysql_rows(connection, others):
+    for rows in mysql_rows(connection, ignore_list):
         yield rows.table, rows.values

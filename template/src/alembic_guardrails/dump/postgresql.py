@@ -11,7 +11,7 @@ from pathlib import Path
 from alembic.util import CommandError
 from alembic_guardrails.dump.base import Dump
 from alembic_guardrails.ignore import IgnoreList
-from alembic_guardrails.schema.own import OWN_TABLES
+from alembic_guardrails.own_tables import OWN_TABLES
 from sqlalchemy import URL, Connection, text
 
 # What reaches a PostgreSQL server, of all that a driver's URL may say:
@@ -72,16 +72,16 @@ WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND nspname !~ '^pg_'
 SCHEMAS = text("SELECT nspname FROM pg_namespace")
 
 
-def dump(connection: Connection, others: IgnoreList, with_rows: bool) -> Dump:
+def dump(connection: Connection, ignore_list: IgnoreList, with_rows: bool) -> Dump:
     """Have pg_dump write it, which knows what has to come before what."""
     connection.execute(text("SET LOCAL search_path TO public"))
     hidden = [
         f'--exclude-table="{schema}"."{name}"'
         for schema, name, item in connection.execute(HIDEABLE)
-        if name in OWN_TABLES or others.include(item)
+        if name in OWN_TABLES or ignore_list.matches(item)
     ]
     schemas = connection.scalars(SCHEMAS)
-    hidden += [f'--exclude-schema="{it}"' for it in schemas if others.include(f"schema {it}")]
+    hidden += [f'--exclude-schema="{it}"' for it in schemas if ignore_list.matches(f"schema {it}")]
     version = int((connection.dialect.server_version_info or (0,))[0])
     connection.commit()
 
@@ -102,7 +102,9 @@ def dump(connection: Connection, others: IgnoreList, with_rows: bool) -> Dump:
         elif header["kind"] not in PRIVATE and not UNUSED.fullmatch(statement):
             kind, schema, name = about(header)
             base = f"{kind} {schema}{name}".partition("(")[0]
-            if others.include(f"{'type' if kind == 'DOMAIN' else kind.lower()} {schema}{name}"):
+            if ignore_list.matches(
+                f"{'type' if kind == 'DOMAIN' else kind.lower()} {schema}{name}"
+            ):
                 gone.add(base)
             # A comment on a function names its arguments, which ignore.txt does not.
             elif header["kind"] != "COMMENT" or base not in gone:
@@ -204,23 +206,25 @@ ORDER BY 2
 
 
 def postgresql_relations(
-    connection: Connection, others: IgnoreList, kinds: str
+    connection: Connection, ignore_list: IgnoreList, kinds: str
 ) -> Iterator[tuple[str, str]]:
     """The relations of some kinds: what they are called in words, and in SQL."""
     for kind, name, item in connection.execute(RELATIONS).all():
-        if kind in kinds and not others.include(item):
+        if kind in kinds and not ignore_list.matches(item):
             yield item, name
 
 
-def read_rows(connection: Connection, others: IgnoreList) -> Iterator[tuple[str, list[str]]]:
+def read_rows(connection: Connection, ignore_list: IgnoreList) -> Iterator[tuple[str, list[str]]]:
     """Read each table that has rows itself, and not only in partitions."""
-    for item, name in postgresql_relations(connection, others, "rm"):
+    for item, name in postgresql_relations(connection, ignore_list, "rm"):
         query = f"SELECT CAST(it AS text) FROM ONLY {name} it"  # noqa: S608
         yield f"rows of {item}", [*connection.exec_driver_sql(query).scalars()]
 
 
-def read_counters(connection: Connection, others: IgnoreList) -> Iterator[tuple[str, str, str]]:
+def read_counters(
+    connection: Connection, ignore_list: IgnoreList
+) -> Iterator[tuple[str, str, str]]:
     """Where sequences are."""
-    for item, name in postgresql_relations(connection, others, "S"):
+    for item, name in postgresql_relations(connection, ignore_list, "S"):
         query = f"SELECT concat(last_value, ' ', is_called) FROM {name}"  # noqa: S608
         yield f"position of {item}", str(connection.exec_driver_sql(query).scalar()), ""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from alembic_guardrails.schema.own import OWN_TABLES
+from alembic_guardrails.own_tables import OWN_TABLES
 from sqlalchemy import Connection, text
 
 MYSQL = """

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
-from alembic_guardrails.schema.own import OWN_TABLES
+from alembic_guardrails.own_tables import OWN_TABLES
 from sqlalchemy import Connection, text
 
 SQLITE = """

@@ -1,3 +1,0 @@
-"""The tables of the migrations themselves."""
-
-OWN_TABLES = {"alembic_version", "alembic_journal"}
