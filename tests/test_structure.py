@@ -9,7 +9,9 @@ from drivers import BACKENDS
 from matrix import QUESTIONS, ROOT
 
 TEMPLATE = ROOT / "template"
-FILES = sorted(path for path in TEMPLATE.rglob("*") if path.is_file())
+FILES = sorted(
+    path for path in TEMPLATE.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
+)
 # Files that say how the template is rendered and tested, without being about a driver.
 NEUTRAL = [ROOT / "copier.yml", ROOT / "extensions/context.py", ROOT / ".ci/run"]
 NEUTRAL += [ROOT / "tests/ci.py"]
