@@ -362,7 +362,7 @@ def test_a_database_becomes_an_ordinary_one(
             service.run("migrations", "squash", "head")
             [path] = (service.path / "migrations" / "versions").glob("*.py")
             assert "\nwas_found: bool = True\n" in path.read_text(encoding="utf-8")
-            assert "    expect_no_rows(DROP)\n" in path.read_text(encoding="utf-8")
+            assert "    require_empty_tables(DROP)\n" in path.read_text(encoding="utf-8")
             assert re.search(r"\d+ passed", service.test("tests/test_migrations.py"))
     if (setup, schema) in USUAL and setup not in POSTGRESQL:
         return

@@ -328,7 +328,7 @@ def test_behind_a_pooler(service: Project, setup: Setup, database: URL, pooler: 
 
     refused = service.run("alembic", "downgrade", "base", check=False)
     service.environment["MIGRATION_DATABASE_URL"] = text_of(database)
-    assert "set MIGRATION_DATABASE_URL to the server's own address" in refused
+    assert "Set MIGRATION_DATABASE_URL to the address of the server itself" in refused
     assert "Running downgrade" in service.run("alembic", "downgrade", "base")
     service.run("alembic", "upgrade", "head")
 

@@ -556,7 +556,7 @@ def test_a_night(reader: Reader) -> None:
             [name] = other.execute(sa.text(MYSELF[reader.engine.dialect.name])).one()
             other.execute(sa.text("UPDATE customers SET name = name WHERE id = 1"))
             stuck = "env MIGRATION_WAIT=0.5 alembic upgrade head"
-            assert "others held a lock that it needs" in reader.fail(stuck)
+            assert "other sessions held a lock that it needs" in reader.fail(stuck)
             assert name in [row[0] for row in reader.sql(block.text)]
             text = reader.project.text("docs/migrations.md")
             [kill] = re.findall(r"end it with `(.*?<.*?>.*?)`", text)

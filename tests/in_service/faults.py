@@ -34,7 +34,7 @@ DIALECT = URL.get_backend_name()
 IS_MYSQL = DIALECT in ("mysql", "mariadb")
 VERSIONS = Path("migrations/versions")
 LOCK = {
-    "postgresql": f"SELECT pg_advisory_lock({PostgreSQLGuard.KEY})",
+    "postgresql": f"SELECT pg_advisory_lock({PostgreSQLGuard.LOCK_KEY})",
     "sqlite": "BEGIN IMMEDIATE",
 }.get(DIALECT, "SELECT GET_LOCK(CONCAT('alembic:', SHA2(DATABASE(), 224)), 0)")
 
@@ -154,7 +154,7 @@ def test_what_was_read_before_a_lock_stays_true() -> None:
     with another_session("SELECT * FROM customers") as over:
         threading.Timer(3, over.set).start()
         assert alembic("upgrade", "faulty") == 0, LOG.read_text()
-    assert "a lock is not free, trying again" in LOG.read_text()
+    assert "a lock is not available, trying again" in LOG.read_text()
     wanted = "SELECT extra - (SELECT id FROM remarks WHERE body = 'x') FROM customers WHERE id = 1"
     assert on_database(lambda it: it.exec_driver_sql(wanted).scalar()) == 0
 
@@ -353,7 +353,7 @@ def test_a_killed_client_frees_its_lock_soon() -> None:
     os.kill(child, signal.SIGKILL)
     killed = time.monotonic()
     end(child)
-    take = f"SELECT pg_try_advisory_lock({PostgreSQLGuard.KEY})"
+    take = f"SELECT pg_try_advisory_lock({PostgreSQLGuard.LOCK_KEY})"
     while not on_database(lambda it: it.exec_driver_sql(take).scalar()):
         assert time.monotonic() < killed + 30
         time.sleep(0.02)
@@ -426,7 +426,7 @@ def test_readers_do_not_wait_behind_a_change_that_waits() -> None:
 
     assert code == 0, LOG.read_text()
     assert time.monotonic() - begun > 5
-    assert "a lock is not free, trying again" in LOG.read_text()
+    assert "a lock is not available, trying again" in LOG.read_text()
     print(f"worst stall {worst:.2f} s")
     assert worst < 3  # without limits, it is as long as the session
 
@@ -438,7 +438,7 @@ def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         text = said("upgrade", "head")
         assert alembic("current") == 0
     assert "Waiting for another migration" in text
-    assert "still at work on this database after 0.5 s" in text
+    assert "still holds the lock on this database after 0.5 s" in text
     assert "Traceback" not in text
     assert state() == before
 
@@ -477,7 +477,9 @@ def test_rows_that_refer_to_nothing_are_refused_if_they_are_new() -> None:
     on_database(lambda it: it.exec_driver_sql("UPDATE remarks SET customer_id = 99 WHERE id = 8"))
     before = state()
     write('op.execute("DELETE FROM customers WHERE id < 4")')
-    assert "3 more rows than before would refer to nothing, in remarks" in said("upgrade", "faulty")
+    assert "3 more rows than before would refer to rows that do not exist, in remarks" in said(
+        "upgrade", "faulty"
+    )
     assert state() == before
     write(A)
     assert alembic("upgrade", "faulty") == 0, LOG.read_text()
@@ -512,7 +514,7 @@ def test_rows_survive_a_connection_that_enforces_foreign_keys() -> None:
 def test_success_means_the_revision_that_was_asked_for() -> None:
     lose = 'lambda it: it.exec_driver_sql("ROLLBACK")'
     write(f'sa.event.listen(op.get_bind(), "commit", {lose}, once=True)')
-    assert "the database is at 0005, not at faulty" in said("upgrade", "faulty")
+    assert "The database is at 0005, not at faulty" in said("upgrade", "faulty")
 
 
 @alike

@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Column, Index, Table, TextClause
 from sqlalchemy.sql.compiler import Compiled
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
 
 # Takes the heads of the database and the context; returns what the command runs.
 Plan = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
@@ -41,6 +41,15 @@ def is_in_callers_transaction(context: MigrationContext) -> bool:
     Alembic 1.20.1, `runtime/migration.py`. Alembic has no public name for it.
     """
     return context._in_external_transaction
+
+
+def is_stamp(context: MigrationContext) -> bool:
+    """Whether the command is `alembic stamp`.
+
+    Alembic 1.20.1, `command.py`: no other command has the option `purge`. The steps of a stamp are
+    public, as `StampStep`; there is none if the database is at the revision already.
+    """
+    return "purge" in context.opts
 
 
 def upgrade_steps(directory: ScriptDirectory, revision: str, current: Any) -> list[RevisionStep]:
@@ -92,3 +101,13 @@ def add_index(name: str, elements: Column[Any] | TextClause, table: Table, **opt
     SQLAlchemy 2.1.9, `sql/schema.py`. Without `_table` an index of nothing but text has no table.
     """
     return Index(name, elements, _table=table, **options)
+
+
+class NamedNullType(NullType):
+    """Base of a type that Alembic compares with no other one, but that has a name in SQL.
+
+    SQLAlchemy 2.1.9, `sql/sqltypes.py`. Replaceable once a type can say that it is not compared;
+    with `_isnull` a column of it would take over the type of the column that it refers to.
+    """
+
+    _isnull = False

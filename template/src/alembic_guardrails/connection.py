@@ -13,38 +13,34 @@ T = TypeVar("T")
 
 
 class UnreachableError(ConnectionError):
-    """There is no connection to a database; the text says why, in one line."""
-
-
-@contextmanager
-def reaching() -> Iterator[None]:
-    """Raise UnreachableError for whatever a driver raises."""
-    try:
-        yield
-    except Exception as error:
-        raise UnreachableError(reason(error)) from error
+    """The database cannot be connected to; the text of the error is one line."""
 
 
 def run_with_connection(url: URL, work: Callable[[Connection], T], **engine_options: Any) -> T:
-    """Call `work` with a connection of its own, whether the driver is sync or async.
+    """Call `work` with a new connection, and return its result.
 
-    Raises UnreachableError if there is none, and what `work` raises.
+    The driver can be sync or async, and the caller can run an event loop: an async driver then
+    works in a thread of its own. `engine_options` are keywords of `sqlalchemy.create_engine()`.
+
+    Raises:
+        UnreachableError: The database cannot be connected to.
+        Exception: Whatever `work` raises.
     """
     if url.get_dialect().is_async:
-        asynchronous = _run_with_async_connection(url, work, **engine_options)
-        if not runs_event_loop():
-            return asyncio.run(asynchronous)
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, asynchronous).result()
+        coroutine = _run_with_async_connection(url, work, **engine_options)
+        if not is_event_loop_running():
+            return asyncio.run(coroutine)
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(asyncio.run, coroutine).result()
     engine = create_engine(url, poolclass=NullPool, **engine_options)
-    with reaching():
+    with raising_unreachable_error():
         connection = engine.connect()
     with connection:
         return work(connection)
 
 
-def runs_event_loop() -> bool:
-    """Whether this thread is already busy with an event loop, and so cannot run another."""
+def is_event_loop_running() -> bool:
+    """Whether this thread runs an event loop, so that it cannot run another one."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -52,14 +48,23 @@ def runs_event_loop() -> bool:
     return True
 
 
+@contextmanager
+def raising_unreachable_error() -> Iterator[None]:
+    """Raise an UnreachableError for any error of a driver."""
+    try:
+        yield
+    except Exception as error:
+        raise UnreachableError(reason(error)) from error
+
+
 async def _run_with_async_connection(
     url: URL, work: Callable[[Connection], T], **engine_options: Any
 ) -> T:
-    # Not at the top: it needs greenlet, which only async drivers bring along.
+    # Imported here because it needs greenlet, which only async drivers install.
     from sqlalchemy.ext.asyncio import create_async_engine
 
     engine = create_async_engine(url, poolclass=NullPool, **engine_options)
-    with reaching():
+    with raising_unreachable_error():
         connection = await engine.connect()
     async with aclosing(connection):
         return await connection.run_sync(work)

@@ -10,7 +10,7 @@ from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection
-from alembic_guardrails.guard import guarded
+from alembic_guardrails.guard import guarding
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from sqlalchemy import URL, Connection, MetaData
 
@@ -75,7 +75,7 @@ class Runner:
         written = url.render_as_string(hide_password=False).replace("%", "%%")
         context.config.set_main_option("sqlalchemy.url", written)
         context.configure(**{**target, **self.configuration(dialect)})
-        with guarded(context.get_context(), self.settings), context.begin_transaction():
+        with guarding(context.get_context(), self.settings), context.begin_transaction():
             context.run_migrations()
 
     def configuration(self, dialect: str) -> dict[str, Any]:

@@ -1,10 +1,23 @@
-"""What an error of the database means."""
+"""What a database's error means, whichever driver raised it."""
 
+from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 
+class IrreversibleError(CommandError, NotImplementedError):
+    """A downgrade would lose rows.
+
+    Tests that run downgrades stop at a NotImplementedError, and Alembic prints a CommandError in
+    one line.
+    """
+
+
 def error_code(error: DBAPIError) -> int | str | None:
-    """Return the database's own code: MySQL's number, else SQLSTATE. Drivers keep it anywhere."""
+    """Return the database's own code: a number on MySQL and MariaDB, else the SQLSTATE.
+
+    Drivers keep it in the arguments of their error, or in one of several attributes. The result is
+    None if there is no code, as with the errors of SQLite's driver.
+    """
     first = error.orig.args[0] if error.orig and error.orig.args else None
     if isinstance(first, dict):
         return str(first.get("C"))
@@ -15,17 +28,18 @@ def error_code(error: DBAPIError) -> int | str | None:
 
 
 def reason(error: BaseException) -> str:
-    """Give the first line of what the driver says."""
-    said = getattr(error, "orig", None) or error
-    match said.args:
+    """Return the first line of what the driver says; the name of the error if it says nothing."""
+    cause = getattr(error, "orig", None) or error
+    match cause.args:
         case [{"M": str(message)}, *_] | [int(), str(message), *_]:
             pass
         case _:
-            message = str(said)
-    return message.partition("\n")[0] or type(said).__name__
+            message = str(cause)
+    return message.partition("\n")[0] or type(cause).__name__
 
 
 def violates_constraint(error: DBAPIError) -> bool:
     """Whether a unique, foreign key, check or NOT NULL constraint refused the statement."""
-    # Not every driver sorts its errors; SQLSTATE for this is 23xxx.
+    # Not every driver raises an IntegrityError. The SQLSTATE is 23xxx:
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html
     return isinstance(error, IntegrityError) or str(error_code(error)).startswith("23")

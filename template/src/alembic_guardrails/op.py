@@ -1,127 +1,199 @@
-"""What revisions call beside `alembic.op`."""
+"""Operations for revisions, beside those of `alembic.op`.
 
-import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+Every name in `__all__` stays from release to release.
+"""
 
-from alembic import op
-from alembic.util import CommandError
-from alembic_guardrails._alembic import is_in_callers_transaction
-from alembic_guardrails.guard.batches import change_in_batches
-from alembic_guardrails.guard.concurrently import find_index, is_like, outside_of_transactions
-from alembic_guardrails.guard.journal import TABLE as JOURNAL
-from sqlalchemy import DDL, ColumnElement, Delete, Update, func, inspect, select, text
+from collections.abc import Iterable as _Iterable
+from collections.abc import Sequence as _Sequence
+from typing import Any as _Any
+
+from alembic import op as _op
+from alembic_guardrails.guard import batches as _batches
+from alembic_guardrails.guard import concurrently as _concurrently
+from alembic_guardrails.guard import raw as _raw
+from sqlalchemy import ColumnElement as _ColumnElement
+from sqlalchemy import Delete as _Delete
+from sqlalchemy import Update as _Update
+
+__all__ = [
+    "backfill",
+    "create_index_concurrently",
+    "drop_index_concurrently",
+    "require_empty_tables",
+    "require_missing_tables",
+    "run_sql",
+]
 
 
 def backfill(
-    statement: Update | Delete, key: ColumnElement[Any], *, size: int = 1000, pause: float = 0
+    statement: _Update | _Delete, key: _ColumnElement[_Any], *, size: int = 1000, pause: float = 0
 ) -> None:
-    """Change rows in batches by a unique key: each is committed, then come as many seconds' pause.
+    """Update or delete rows in batches, and commit each batch.
 
-    The WHERE has to be false for rows that are done: a run that was killed goes on with the others.
-    SQLite and a caller's transaction change all rows at once, as does the SQL of `--sql`.
+    The revision can be run again at any time: after an interruption it continues with the rows
+    that are left. On PostgreSQL it can contain nothing else. SQLite, a connection in a caller's
+    transaction, and offline mode (`--sql`) change all rows with one statement.
 
-    Raises CommandError without a WHERE, and on PostgreSQL if the revision does anything else.
+    For example, to fill a new column, 1,000 rows at a time::
+
+        import sqlalchemy as sa
+        from alembic_guardrails.op import backfill
+
+        invoices = sa.table("invoices", sa.column("id"), sa.column("total"), sa.column("net"))
+
+
+        def upgrade() -> None:
+            missing = sa.update(invoices).where(invoices.c.total.is_(None))
+            backfill(missing.values(total=invoices.c.net * 1.2), invoices.c.id)
+
+    Args:
+        statement: An `update()` or `delete()`, whose WHERE is false for rows that are done.
+        key: A unique column of the table, in whose order the batches follow each other.
+        size: The number of rows in a batch.
+        pause: How long to wait after each batch, in seconds.
+
+    Raises:
+        CommandError: The statement has no WHERE, or, on PostgreSQL, the revision does anything
+            else.
     """
-    if statement.whereclause is None:
-        raise CommandError("a backfill needs a WHERE that is false for the rows that are done")
-    context = op.get_context()
-    if context.dialect.name == "sqlite" or is_in_callers_transaction(context):
-        op.execute(statement)
-        return
-    is_postgresql = context.dialect.name == "postgresql"
-    with outside_of_transactions(context) if is_postgresql else context.autocommit_block():
-        if context.as_sql:
-            op.execute(statement)
-        else:
-            change_in_batches(op.get_bind(), statement, key, size, pause)
+    _batches.backfill(statement, key, size, pause)
 
 
 def create_index_concurrently(
-    name: str, table: str, columns: Sequence[Any], *, schema: str | None = None, **options: Any
+    name: str, table: str, columns: _Sequence[_Any], *, schema: str | None = None, **options: _Any
 ) -> None:
-    """Build an index while its table is read and written; takes what `op.create_index` takes.
+    """Create an index while other sessions read and write its table.
 
-    PostgreSQL does it outside of a transaction: the revision can do nothing else, and what an
-    interrupted build left is dropped first. InnoDB does it anyway, SQLite cannot.
+    PostgreSQL does this outside of a transaction, so the revision can contain nothing else. If the
+    index exists already, it stays; an invalid index, which an interrupted build leaves, is dropped
+    first. On other databases this is `alembic.op.create_index()`: InnoDB lets other sessions write
+    anyway, and SQLite cannot.
 
-    Raises CommandError if the revision does anything else, or has a caller's transaction.
+    For example::
+
+        from alembic_guardrails.op import create_index_concurrently, drop_index_concurrently
+
+
+        def upgrade() -> None:
+            create_index_concurrently("ix_invoices_due_at", "invoices", ["due_at"])
+
+
+        def downgrade() -> None:
+            drop_index_concurrently("ix_invoices_due_at", "invoices")
+
+    Args:
+        name: The name of the index.
+        table: The name of the table.
+        columns: Names of columns, or expressions such as `sqlalchemy.text("lower(name)")`.
+        schema: The schema of the table.
+        options: Keywords of `alembic.op.create_index()`, such as `unique=True`.
+
+    Raises:
+        CommandError: The revision does anything else, it runs in a caller's transaction, or the
+            table has another index with this name.
     """
-    context = op.get_context()
-    if context.dialect.name != "postgresql":
-        op.create_index(name, table, columns, schema=schema, **options)
-        return
-    options |= {"schema": schema, "postgresql_concurrently": True}
-    with outside_of_transactions(context):
-        is_valid, *found = (None,) if context.as_sql else find_index(name, table, schema)
-        if is_valid is False:
-            op.drop_index(name, table, schema=schema, postgresql_concurrently=True)
-        if not is_valid:
-            op.create_index(name, table, columns, **options)
-        elif not is_like(found, columns, unique=options.get("unique", False)):
-            raise CommandError(f"{table} has another index already whose name is {name}")
+    context = _op.get_context()
+    if context.dialect.name == "postgresql":
+        _concurrently.create_index(context, name, table, columns, schema=schema, **options)
+    else:
+        _op.create_index(name, table, columns, schema=schema, **options)
 
 
 def drop_index_concurrently(name: str, table: str, *, schema: str | None = None) -> None:
-    """Drop an index in the same manner, if it is there.
+    """Drop an index while other sessions read and write its table.
 
-    Raises CommandError if the revision does anything else, or has a caller's transaction.
+    On PostgreSQL the revision can contain nothing else, and an index that does not exist is no
+    error. On other databases this is `alembic.op.drop_index()`.
+
+    For example::
+
+        from alembic_guardrails.op import drop_index_concurrently
+
+
+        def upgrade() -> None:
+            drop_index_concurrently("ix_invoices_due_at", "invoices")
+
+    Args:
+        name: The name of the index.
+        table: The name of the table.
+        schema: The schema of the table.
+
+    Raises:
+        CommandError: The revision does anything else, or it runs in a caller's transaction.
     """
-    context = op.get_context()
-    if context.dialect.name != "postgresql":
-        op.drop_index(name, table, schema=schema)
-        return
-    with outside_of_transactions(context):
-        op.drop_index(name, table, schema=schema, if_exists=True, postgresql_concurrently=True)
+    context = _op.get_context()
+    if context.dialect.name == "postgresql":
+        _concurrently.drop_index(context, name, table, schema=schema)
+    else:
+        _op.drop_index(name, table, schema=schema)
 
 
-DROP_TABLE = re.compile(r"DROP TABLE (.+)")
+def run_sql(statements: _Iterable[str]) -> None:
+    """Run SQL exactly as it is written: neither a colon nor a percent sign begins a parameter.
+
+    For example::
+
+        from alembic_guardrails.op import run_sql
 
 
-class RowsError(CommandError, NotImplementedError):
-    """There is no way back while there are rows."""
+        def upgrade() -> None:
+            run_sql(["CREATE TABLE shares (percent text DEFAULT '10%')"])
 
-
-def run_sql(statements: Iterable[str]) -> None:
-    """Run SQL as it is: in it, neither a colon nor a per cent sign begins a parameter."""
-    for statement in statements:
-        op.execute(DDL(statement.replace("%", "%%")))  # type: ignore[no-untyped-call]
-
-
-def expect_no_tables(drops: Iterable[str]) -> None:
-    """Raise CommandError if a table that one of these statements drops is there, and from before.
-
-    An interrupted run has made some where nothing is rolled back; the journal knows.
+    Args:
+        statements: One statement each, without a semicolon at the end.
     """
-    if op.get_context().as_sql:
-        return
-    connection = op.get_bind()
-    inspector = inspect(connection)
-    there = set(inspector.get_table_names())
-    if connection.dialect.name == "postgresql":
-        for schema in inspector.get_schema_names():
-            there |= {f"{schema}.{name}" for name in inspector.get_table_names(schema)}
-    if JOURNAL.name in there and connection.scalar(select(func.max(JOURNAL.c.done))):
-        return
-    matches = filter(None, map(DROP_TABLE.match, drops))
-    if found := there & {re.sub('^public[.]|["`]', "", match[1]) for match in matches}:
-        raise CommandError(
-            f"the database has {min(found)} already, as it was found: `migrations adopt` "
-            "tells Alembic so"
-        )
+    _raw.run_sql(statements)
 
 
-def expect_no_rows(drops: Iterable[str]) -> None:
-    """Raise RowsError if a table that one of these statements drops has rows."""
-    if op.get_context().as_sql:
-        raise RowsError("only a database can tell whether the tables are empty")
-    if op.get_context().dialect.name == "postgresql":
-        op.execute("SET LOCAL row_security = off")  # an error, where policies would hide rows
-    for statement in drops:
-        if match := DROP_TABLE.match(statement):
-            table = match[1]
-            query = f"SELECT 1 FROM {table} LIMIT 1".replace(":", "\\:")  # noqa: S608
-            if op.get_bind().execute(text(query)).first():
-                raise RowsError(
-                    f"{table} has rows, some perhaps older than the migrations: nothing is dropped"
-                )
+def require_missing_tables(drops: _Iterable[str]) -> None:
+    """Raise an error if the database already has a table that the revision creates.
+
+    `migrations adopt` writes this into the baseline revision, so that the revision does not run on
+    the database that it describes. Tables that an interrupted run of the same revision created are
+    no error, and offline mode (`--sql`) checks nothing.
+
+    For example::
+
+        from alembic_guardrails.op import require_missing_tables, run_sql
+
+        DROP = ("DROP TABLE invoices",)
+
+
+        def upgrade() -> None:
+            require_missing_tables(DROP)
+            run_sql(["CREATE TABLE invoices (id integer PRIMARY KEY)"])
+
+    Args:
+        drops: The statements of the downgrade; `DROP TABLE` statements name the tables.
+
+    Raises:
+        CommandError: One of the tables exists.
+    """
+    _raw.require_missing_tables(drops)
+
+
+def require_empty_tables(drops: _Iterable[str]) -> None:
+    """Raise an error if a table that the revision drops has rows.
+
+    `migrations adopt` writes this into the downgrade of the baseline revision, so that the
+    downgrade does not delete rows that are older than the migrations.
+
+    For example::
+
+        from alembic_guardrails.op import require_empty_tables, run_sql
+
+        DROP = ("DROP TABLE invoices",)
+
+
+        def downgrade() -> None:
+            require_empty_tables(DROP)
+            run_sql(DROP)
+
+    Args:
+        drops: The statements of the downgrade; `DROP TABLE` statements name the tables.
+
+    Raises:
+        IrreversibleError: One of the tables has rows, or the downgrade runs in offline mode
+            (`--sql`). The error is a CommandError and a NotImplementedError.
+    """
+    _raw.require_empty_tables(drops)

@@ -1,4 +1,4 @@
-"""How far something long has come: one line on a terminal, else a line of the log now and then."""
+"""Progress of long work: one line on a terminal, else a line of the log every five seconds."""
 
 import logging
 import sys
@@ -8,49 +8,54 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Below Alembic's own logger, which alembic.ini shows.
+# A child of Alembic's own logger, which alembic.ini shows.
 logger = logging.getLogger("alembic.progress")
 
 
 class Progress:
-    """Counts up to a total, and says how far it is; nothing where nobody reads the log."""
+    """Counts up to an expected total, and shows the count and the rate.
 
-    def __init__(self, what: str, unit: str, total: int) -> None:
-        self.what, self.unit, self.total = what, unit, total
+    `label` says what is done, and `unit` what is counted. If the logger is off, nothing is shown,
+    neither in the log nor on the terminal.
+    """
+
+    def __init__(self, label: str, unit: str, total: int) -> None:
+        self.label, self.unit, self.total = label, unit, total
         self.done = 0
-        self.begun = self.said = time.monotonic()
+        self.started = self.shown = time.monotonic()
         self.on_terminal = sys.stderr.isatty() and logger.isEnabledFor(logging.INFO)
         self.interval = 0 if self.on_terminal else 5
 
     def __str__(self) -> str:
-        rate = self.done / max(time.monotonic() - self.begun, 0.001)
-        total = max(self.total, self.done)  # there may be more than there were
-        return f"{self.what}: {self.done} of {total} {self.unit}, {rate:.0f} a second"
+        rate = self.done / max(time.monotonic() - self.started, 0.001)
+        # Rows can be added after they were counted.
+        total = max(self.total, self.done)
+        return f"{self.label}: {self.done} of {total} {self.unit}, {rate:.0f} a second"
 
     def advance(self, count: int = 1) -> None:
-        """Count what is done."""
+        """Add to the count, and show it if it is time to."""
         self.done += count
-        if time.monotonic() - self.said < self.interval:
+        if time.monotonic() - self.shown < self.interval:
             return
-        self.said = time.monotonic()
+        self.shown = time.monotonic()
         if self.on_terminal:
             print(f"\r\x1b[K{self}", end="", file=sys.stderr, flush=True)
         else:
             logger.info("%s", self)
 
     def clear(self) -> None:
-        """Leave the terminal's line to others."""
+        """Clear the line on the terminal."""
         if self.on_terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Say what came of it."""
+        """Clear the line, and log the final count."""
         self.clear()
         logger.info("%s", self)
 
-    def over(self, steps: Iterable[T]) -> Iterator[T]:
-        """Count these steps, each when the next one is asked for."""
-        for step in steps:
-            yield step
+    def track(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items, and count each of them when the next one is asked for."""
+        for item in items:
+            yield item
             self.advance()
         self.clear()

@@ -1,4 +1,4 @@
-"""Which revision the code needs; the database has its own in `alembic_version`."""
+"""The revisions that the code needs, to compare with `alembic_version` in the database."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,40 +8,51 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import String, column, select, table
 
-# Asks a database for its revision.
+# A statement that returns the revisions of a database.
 CURRENT = select(column("version_num", String)).select_from(table("alembic_version"))
 
 
 @dataclass(frozen=True)
 class Revisions:
-    """The revisions that the code brings along or has replaced, and the newest of them."""
+    """The revisions that the code has, or had before it squashed them, and the newest of them."""
 
     known: frozenset[str]
     heads: frozenset[str]
 
     def fit(self, current: set[str]) -> bool:
-        """Whether the code can work with a database at these revisions.
+        """Whether the code works with a database at these revisions.
 
-        One that the code does not know is newer: the next release has migrated already, and its
-        changes are such that this one works on until it is replaced.
+        It does at its own heads, and at a revision that it does not know: that one belongs to the
+        next release, which has migrated already and whose changes this release can work with.
         """
         return current == self.heads or not current <= self.known
 
 
 def read_revisions(config_file: Path) -> Revisions:
-    """Read the revisions from the migrations."""
-    scripts = ScriptDirectory.from_config(Config(config_file))
-    known = frozenset(script.revision for script in scripts.walk_revisions())
-    return Revisions(known.union(read_superseded(scripts)), frozenset(scripts.get_heads()))
+    """Read the revisions of the migrations that `config_file`, an alembic.ini, is for.
+
+    Raises:
+        CommandError: The history cannot be read.
+    """
+    directory = ScriptDirectory.from_config(Config(config_file))
+    known = frozenset(script.revision for script in directory.walk_revisions())
+    superseded = read_superseded(directory)
+    return Revisions(known.union(superseded), frozenset(directory.get_heads()))
 
 
-def read_superseded(scripts: ScriptDirectory) -> dict[str, Script]:
-    """The revisions that `squash` has replaced, and by which one: a first one, in one file."""
+def read_superseded(directory: ScriptDirectory) -> dict[str, Script]:
+    """Return the revisions that `squash` has replaced, each with the revision that replaces it.
+
+    Raises:
+        CommandError: A revision follows one that does not exist.
+    """
     try:
-        bases = scripts.get_revisions(scripts.get_bases())
+        bases = directory.get_revisions(directory.get_bases())
     except KeyError as error:
-        message = (
-            f"Revision {error} is gone, and another follows it: `migrations repair` knows more"
-        )
-        raise CommandError(message) from error
-    return {id: base for base in bases for id in getattr(base.module, "replaces", ())}
+        raise CommandError(
+            f"Revision {error} does not exist, but another one follows it. Run `migrations repair`"
+            " to see which."
+        ) from error
+    return {
+        superseded: base for base in bases for superseded in getattr(base.module, "replaces", ())
+    }

@@ -1,23 +1,26 @@
-"""Types of columns for the models of a database that is older than the code."""
+"""Types of columns that SQLAlchemy does not know, for the models of an existing database."""
 
 from typing import Any
 
-from sqlalchemy.types import NullType
+from alembic_guardrails._alembic import NamedNullType
 
 
-class OtherType(NullType):
-    """A type under the database's own name, whose values are what the driver makes of them.
+class OtherType(NamedNullType):
+    """A type of the database that is known only by its name.
 
-    Alembic does not compare it. A package for it, such as geoalchemy2 or pgvector, knows more.
+    Values are what the driver returns, and autogenerate does not compare the type. A package for
+    the type, such as geoalchemy2 or pgvector, can take its place. For example::
+
+        location: Mapped[Any] = mapped_column(OtherType("point"))
     """
 
     __visit_name__ = "user_defined"
-    _isnull = False  # it is one, although nobody knows what it holds
     cache_ok = True
 
     def __init__(self, spec: str) -> None:
+        """Make the type of which `spec` is the name in SQL."""
         self.spec = spec
 
     def get_col_spec(self, **options: Any) -> str:
-        """What SQL calls the type."""
+        """Return the name of the type in SQL."""
         return self.spec

@@ -68,12 +68,12 @@ def write_revision(
     written = REVISION.format(
         title=title,
         revision=revision,
-        names="expect_no_rows, expect_no_tables, run_sql" if was_found else "run_sql",
+        names="require_empty_tables, require_missing_tables, run_sql" if was_found else "run_sql",
         more=more + WAS_FOUND * was_found,
         create=create,
         drop="".join(f"    {sql_literal(statement)},\n" for statement in definition.drop),
-        first="    expect_no_tables(DROP)\n" if was_found else "",
-        guard="    expect_no_rows(DROP)\n" if was_found else "",
+        first="    require_missing_tables(DROP)\n" if was_found else "",
+        guard="    require_empty_tables(DROP)\n" if was_found else "",
     )
     path.write_text(written, "utf-8", newline="\n")
     ruff("format", "--quiet", str(path))

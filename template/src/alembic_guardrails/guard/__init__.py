@@ -1,4 +1,4 @@
-"""Makes `alembic upgrade` safe: one at a time, all or nothing, and never long in anybody's way."""
+"""The guard around Alembic: one migration at a time, all or nothing, bounded waits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,21 +10,23 @@ from alembic_guardrails.settings import MigrationSettings
 
 
 @contextmanager
-def guarded(context: MigrationContext, settings: MigrationSettings) -> Iterator[None]:
-    """Guard a command that writes to a database; others run as they are.
+def guarding(context: MigrationContext, settings: MigrationSettings) -> Iterator[None]:
+    """Guard the block if its command writes to a database; let other commands run as they are.
 
-    Raises CommandError if another migration or a lock takes too long, if an interrupted migration
-    cannot go on, if rows lost their parents, if the database is not where the command left it, or
-    at a revision that was replaced.
+    Raises:
+        CommandError: Another migration holds the lock, or another session holds a lock that a
+            revision needs, for longer than the settings allow; an interrupted revision cannot be
+            continued; rows would refer to rows that are gone; the database does not end at the
+            revision that the command went to; or a revision is superseded.
     """
     options = context.opts
     if context.script:
         refuse_superseded(context.script, context)
-    # Commands that compare or show have no need of the version table.
+    # `alembic check` and `alembic revision` only read, so they need no version table.
     options["dont_mutate"] = options.get("dont_mutate") or "revision_context" in options
     if context.as_sql or options["dont_mutate"]:
         yield
     else:
         guard = module_for("guard", context.dialect.name).GUARD
-        with guard(context, settings).on_duty():
+        with guard(context, settings).guarding():
             yield

@@ -6,89 +6,93 @@ from contextlib import nullcontext
 from typing import Any, cast
 
 from alembic_guardrails.errors import error_code
-from alembic_guardrails.guard.base import BusyError, Guard, milliseconds
+from alembic_guardrails.guard.base import BaseGuard
 from alembic_guardrails.guard.journal import Journal
+from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
 from sqlalchemy.exc import DBAPIError
 
 
-class MySQLGuard(Guard):
-    """Every change of a table commits, so a journal knows where to go on."""
+class MySQLGuard(BaseGuard):
+    """A lock of the server, and a journal, because every change of a table commits."""
 
-    # Lock wait timeout and deadlock.
-    BUSY = (1205, 1213)
-    # A lock belongs to a server, not to a database; its name has at most 64 characters. There is
-    # no MD5 in newer MySQL.
-    NAME = "CONCAT('alembic:', SHA2(DATABASE(), 224))"
+    # ER_LOCK_WAIT_TIMEOUT and ER_LOCK_DEADLOCK:
+    # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+    LOCK_ERRORS = (1205, 1213)
+    # A lock belongs to the server, not to a database, and its name has at most 64 characters. Newer
+    # versions of MySQL have no MD5().
+    LOCK_NAME = "CONCAT('alembic:', SHA2(DATABASE(), 224))"
     journal: Journal | None = None
 
     def set_limits(self) -> dict[str, str]:
         timeout = self.settings.migration_statement_timeout
         limits = {
             "lock_wait_timeout": f"{math.ceil(self.settings.migration_lock_timeout)}",
-            # Of rows, behind which nobody waits who only reads.
+            # For locks of rows. A session that only reads does not wait behind such a request.
             "innodb_lock_wait_timeout": f"{max(1, math.ceil(self.settings.migration_wait))}",
         }
         if getattr(self.connection.dialect, "is_mariadb", False):
             limits["max_statement_time"] = f"{timeout:g}"
-        else:  # of SELECT alone
-            limits["max_execution_time"] = milliseconds(timeout).removesuffix("ms")
+        else:  # for SELECT alone
+            limits["max_execution_time"] = format_milliseconds(timeout).removesuffix("ms")
         names = ", ".join(f"@@SESSION.{name}" for name in limits)
         values = self.connection.exec_driver_sql(f"SELECT {names}").one()
         self.before = dict(zip(limits, map(str, values), strict=True))
-        self.set_session(limits)
+        self.set_variables(limits)
         return limits
 
-    def set_session(self, limits: Mapping[str, str]) -> None:
+    def set_variables(self, limits: Mapping[str, str]) -> None:
         """Set variables of the session."""
         values = ", ".join(f"SESSION {name} = {value}" for name, value in limits.items())
         self.connection.exec_driver_sql(f"SET {values}")
         if not self.in_transaction:
             self.connection.commit()
 
-    def take(self) -> bool:
-        taken = self.connection.exec_driver_sql(f"SELECT GET_LOCK({self.NAME}, 0)").scalar()
+    def try_lock(self) -> bool:
+        result = self.connection.exec_driver_sql(f"SELECT GET_LOCK({self.LOCK_NAME}, 0)").scalar()
         if not self.in_transaction:
             self.connection.commit()
-        return bool(taken)
+        return bool(result)
 
-    def wait_for_turn(self) -> None:
-        super().wait_for_turn()
-        self.journal = Journal(self.connection, self.change)
+    def acquire_lock(self) -> None:
+        super().acquire_lock()
+        self.journal = Journal(self.connection, self.execute)
 
-    def attempt(self, step: str, migrate: Callable[[], None]) -> None:
+    def run_revision(self, step: str, migrate: Callable[[], None]) -> None:
         self.step = step
-        statements = nullcontext() if self.is_stamp else cast(Journal, self.journal).kept(step)
-        with statements:
+        with nullcontext() if self.is_stamp else cast(Journal, self.journal).kept(step):
             migrate()
 
-    def change(self, statement: str, parameters: Any) -> None:
-        """Run a change of a table; the revision cannot start again, but a statement can."""
+    def execute(self, statement: str, parameters: Any) -> None:
+        """Run a change of a table, again while a lock is not available.
 
-        def try_once() -> None:
+        The whole revision cannot be run again, because its earlier statements are committed.
+        """
+
+        def attempt() -> None:
             try:
                 self.connection.exec_driver_sql(statement, parameters or None)
             except DBAPIError as error:
-                if error_code(error) not in self.BUSY:
+                if error_code(error) not in self.LOCK_ERRORS:
                     raise
-                raise BusyError(str(error.orig)) from error
+                raise LockNotAvailableError(str(error.orig)) from error
 
-        self.persist(self.step, try_once)
+        retry(self.step, attempt, self.settings)
 
-    def finish(self) -> None:
+    def after_revisions(self) -> None:
         journal = cast(Journal, self.journal)
         if self.is_stamp:
             journal.forget()
         journal.expect_end()
-        # What a caller may still roll back are only rows: alembic_version would lie.
+        # A caller's rollback would undo only rows, so alembic_version would be wrong afterwards.
         self.connection.exec_driver_sql("COMMIT")
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         if not self.in_transaction:
             self.connection.rollback()
         if self.journal:
             self.journal.close()
-        self.connection.exec_driver_sql(f"SELECT RELEASE_LOCK({self.NAME})")
-        self.set_session(self.before)
+        self.connection.exec_driver_sql(f"SELECT RELEASE_LOCK({self.LOCK_NAME})")
+        self.set_variables(self.before)
 
 
 GUARD = MySQLGuard

@@ -6,45 +6,27 @@ from contextlib import suppress
 
 from alembic.util import CommandError
 from alembic_guardrails.errors import error_code
-from alembic_guardrails.guard.base import BusyError, Guard, milliseconds
+from alembic_guardrails.guard.base import BaseGuard
+from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
 
-class PostgreSQLGuard(Guard):
-    """One transaction for each revision."""
+class PostgreSQLGuard(BaseGuard):
+    """An advisory lock, and one transaction for each revision."""
 
     # lock_not_available and deadlock_detected:
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
-    BUSY = ("55P03", "40P01")
-    KEY = zlib.crc32(b"alembic")
-
-    def refuse_pooler(self) -> None:
-        """Raise CommandError if transactions of this connection do not share a session."""
-
-        def session(connection: Connection) -> int:
-            return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
-
-        own = session(self.connection)
-        self.connection.commit()
-        # A pooler has no reason to change sessions while nobody else wants one.
-        with suppress(DBAPIError), self.connection.engine.connect() as rival:
-            shared = session(rival) == own or session(self.connection) != own
-            self.connection.commit()
-            if shared:
-                raise CommandError(
-                    "a pooler gives this connection another session for each transaction, and the "
-                    "lock that only one migration can have belongs to a session: set "
-                    "MIGRATION_DATABASE_URL to the server's own address"
-                )
+    LOCK_ERRORS = ("55P03", "40P01")
+    LOCK_KEY = zlib.crc32(b"alembic")
 
     def set_limits(self) -> dict[str, str]:
-        if not self.is_callers:
-            self.refuse_pooler()
+        if not self.is_callers_connection:
+            check_session(self.connection)
         limits = {
-            "lock_timeout": milliseconds(self.settings.migration_lock_timeout),
-            "statement_timeout": milliseconds(self.settings.migration_statement_timeout),
-            # The pauses between attempts are in a transaction.
+            "lock_timeout": format_milliseconds(self.settings.migration_lock_timeout),
+            "statement_timeout": format_milliseconds(self.settings.migration_statement_timeout),
+            # The guard pauses between two attempts inside a transaction.
             "idle_in_transaction_session_timeout": "0",
         }
         self.before = {
@@ -53,8 +35,8 @@ class PostgreSQLGuard(Guard):
         }
         for name, value in limits.items():
             self.set_limit(name, value)
-        # Without it a killed migration keeps its locks until its last statement ends. There is
-        # none before version 14, nor on every platform.
+        # Without it a killed migration keeps its locks until its last statement ends. Versions
+        # before 14 and some platforms do not have it.
         with suppress(DBAPIError), self.connection.begin_nested():
             self.set_limit("client_connection_check_interval", "500ms")
         if not self.in_transaction:
@@ -66,56 +48,88 @@ class PostgreSQLGuard(Guard):
         statement = text(f"SELECT set_config('{name}', '{value}', {self.in_transaction})")
         self.connection.execute(statement)
 
-    def take(self) -> bool:
-        # The lock of a session, asked for without waiting in a transaction: CREATE INDEX
-        # CONCURRENTLY waits for all transactions. A caller's lock ends with the caller's.
-        kind = "xact_lock" if self.in_transaction else "lock"
-        taken = self.connection.execute(text(f"SELECT pg_try_advisory_{kind}({self.KEY})")).scalar()
+    def try_lock(self) -> bool:
+        # A session-level lock, requested outside of a transaction: CREATE INDEX CONCURRENTLY waits
+        # for all transactions. In a caller's transaction the lock ends with that transaction.
+        level = "xact_lock" if self.in_transaction else "lock"
+        statement = text(f"SELECT pg_try_advisory_{level}({self.LOCK_KEY})")
+        has_lock = self.connection.execute(statement).scalar()
         if not self.in_transaction:
             self.connection.commit()
-        return bool(taken)
+        return bool(has_lock)
 
-    def prepare(self) -> None:
-        # Alembic's new table for the version would be part of the first revision.
+    def before_revision(self) -> None:
+        # Commit Alembic's new version table, which would be part of the first revision otherwise.
         if not self.in_transaction:
             self.connection.commit()
 
-    def attempt(self, step: str, migrate: Callable[[], None]) -> None:
-        # What an autocommit block has committed cannot be undone: from there on, wait.
-        event.listen(self.connection, "commit", self.wait_longer)
+    def run_revision(self, step: str, migrate: Callable[[], None]) -> None:
+        # An autocommit_block commits, so the revision cannot be run again afterwards.
+        event.listen(self.connection, "commit", self.raise_lock_timeout)
         try:
-            self.persist(step, lambda: self.try_once(migrate))
+            retry(step, lambda: self.attempt(migrate), self.settings)
         finally:
-            event.remove(self.connection, "commit", self.wait_longer)
+            event.remove(self.connection, "commit", self.raise_lock_timeout)
 
-    def wait_longer(self, connection: object) -> None:
-        """Wait for locks as long as for everything."""
-        self.set_limit("lock_timeout", milliseconds(max(self.settings.migration_wait, 0.001)))
+    def raise_lock_timeout(self, connection: object) -> None:
+        """Wait for a single lock for as long as for all of them."""
+        self.set_limit(
+            "lock_timeout", format_milliseconds(max(self.settings.migration_wait, 0.001))
+        )
 
-    def try_once(self, migrate: Callable[[], None]) -> None:
-        """Run one revision; raise BusyError where it left no trace and can start again."""
-        self.set_limit("lock_timeout", milliseconds(self.settings.migration_lock_timeout))
+    def attempt(self, migrate: Callable[[], None]) -> None:
+        """Run one revision in a savepoint.
+
+        Raises:
+            LockNotAvailableError: A lock was not available, and the revision was rolled back.
+        """
+        self.set_limit("lock_timeout", format_milliseconds(self.settings.migration_lock_timeout))
         savepoint = self.connection.begin_nested()
         try:
             migrate()
         except DBAPIError as error:
-            if not savepoint.is_active or error_code(error) not in self.BUSY:
+            if not savepoint.is_active or error_code(error) not in self.LOCK_ERRORS:
                 raise
             savepoint.rollback()
-            raise BusyError(str(error.orig).strip()) from error
+            raise LockNotAvailableError(str(error.orig).strip()) from error
         if savepoint.is_active:
             savepoint.commit()
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         if not self.in_transaction:
             self.connection.rollback()
-            self.connection.execute(text(f"SELECT pg_advisory_unlock({self.KEY})"))
-        if self.is_callers:
+            self.connection.execute(text(f"SELECT pg_advisory_unlock({self.LOCK_KEY})"))
+        if self.is_callers_connection:
             for name, value in self.before.items():
                 if value is not None:
                     self.set_limit(name, value)
         if not self.in_transaction:
             self.connection.commit()
+
+
+def check_session(connection: Connection) -> None:
+    """Check that all transactions of a connection share one session of the server.
+
+    Raises:
+        CommandError: A pooler gives each transaction another session, which may not hold the lock.
+    """
+    own = read_session(connection)
+    connection.commit()
+    # A pooler changes sessions only while a second client wants one.
+    with suppress(DBAPIError), connection.engine.connect() as second:
+        is_shared = read_session(second) == own or read_session(connection) != own
+        connection.commit()
+        if is_shared:
+            raise CommandError(
+                "A pooler gives each transaction of this connection another session, and the lock "
+                "that keeps migrations apart belongs to a session. Set MIGRATION_DATABASE_URL to "
+                "the address of the server itself."
+            )
+
+
+def read_session(connection: Connection) -> int:
+    """Return the number of the session that serves this transaction."""
+    return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
 
 GUARD = PostgreSQLGuard

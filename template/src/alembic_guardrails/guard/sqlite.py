@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from alembic.util import CommandError
-from alembic_guardrails.guard.base import Guard, logger
+from alembic_guardrails.guard.base import BaseGuard
+from alembic_guardrails.guard.locks import logger
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 
-class SQLiteGuard(Guard):
-    """One transaction for the whole command, which begins as the only one that writes."""
+class SQLiteGuard(BaseGuard):
+    """One transaction for the whole command, which locks the file when it begins."""
 
-    rival = "another migration or writer"
+    lock_holder = "another migration or writer"
 
     def set_limits(self) -> dict[str, str]:
         self.before = {name: self.pragma(name) for name in ("foreign_keys", "busy_timeout")}
-        self.orphans: int | None = None
+        self.orphan_count: int | None = None
         # A batch operation drops the table that it copied, and with foreign keys on the children
         # of its rows: https://www.sqlite.org/lang_altertable.html#otheralter
         if not self.in_transaction:
@@ -24,8 +25,8 @@ class SQLiteGuard(Guard):
             self.connection.commit()
         elif self.before["foreign_keys"]:
             raise CommandError(
-                "foreign keys are enforced on this connection, and cannot be turned off in its "
-                "transaction: migrate on a connection without one"
+                "Foreign keys are enforced on this connection and cannot be turned off in its "
+                "transaction. Migrate on a connection without a transaction."
             )
         return {"foreign_keys": "OFF"}
 
@@ -34,18 +35,18 @@ class SQLiteGuard(Guard):
         result = self.connection.exec_driver_sql(f"PRAGMA {setting}")
         return result.scalar() if result.returns_rows else None
 
-    def wait_for_turn(self) -> None:
+    def acquire_lock(self) -> None:
         if self.in_transaction:
-            super().wait_for_turn()
+            super().acquire_lock()
         else:
             event.listen(self.connection, "begin", self.begin)
 
     def begin(self, connection: Connection) -> None:
-        """Begin each transaction, which drivers leave to the first write that is not DDL."""
+        """Begin a transaction with the lock; drivers begin one only before some of the writes."""
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            super().wait_for_turn()
+            super().acquire_lock()
 
-    def take(self) -> bool:
+    def try_lock(self) -> bool:
         self.pragma("busy_timeout = 0")
         try:
             self.connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -59,14 +60,14 @@ class SQLiteGuard(Guard):
         self.pragma(f"busy_timeout = {self.settings.migration_wait * 1000:.0f}")
         return True
 
-    def prepare(self) -> None:
-        if self.orphans is None:
-            self.orphans = len(self.find_orphans())
+    def before_revision(self) -> None:
+        if self.orphan_count is None:
+            self.orphan_count = len(self.find_orphans())
 
     def find_orphans(self) -> Sequence[Any]:
-        """Find the rows whose foreign keys refer to nothing.
+        """Return the rows whose foreign keys refer to no row.
 
-        One key that refers to no key at all keeps SQLite from checking any:
+        SQLite checks no foreign key if one of them refers to columns that are no key:
         https://www.sqlite.org/foreignkeys.html#fk_indexes
         """
         try:
@@ -75,18 +76,19 @@ class SQLiteGuard(Guard):
             logger.warning("Foreign keys cannot be checked: %s", error.orig)
             return []
 
-    def finish(self) -> None:
-        if self.orphans is None:
+    def after_revisions(self) -> None:
+        if self.orphan_count is None:
             return
         orphans = self.find_orphans()
-        if len(orphans) > self.orphans:
+        if len(orphans) > self.orphan_count:
             tables = ", ".join(sorted({row[0] for row in orphans}))
             raise CommandError(
-                f"{len(orphans) - self.orphans} more rows than before would refer to nothing, "
-                f"in {tables}; everything was rolled back"
+                f"{len(orphans) - self.orphan_count} more rows than before would refer to rows that"
+                f" do not exist, in {tables}. Everything was rolled back. Change the revision so"
+                " that it also deletes or updates these rows."
             )
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         if not self.in_transaction:
             if event.contains(self.connection, "begin", self.begin):
                 event.remove(self.connection, "begin", self.begin)

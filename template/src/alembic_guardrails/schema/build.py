@@ -23,7 +23,7 @@ def upgrade(
     def steps(current: Any, context: object) -> Iterable[RevisionStep]:
         todo = upgrade_steps(script, revision, current)
         progress = Progress("Building a database to compare with", "revisions", len(todo))
-        for step in progress.over(todo):
+        for step in progress.track(todo):
             note(step)
             yield step
 
