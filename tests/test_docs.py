@@ -101,3 +101,11 @@ def test_the_changelog_has_every_release() -> None:
     assert headings[0] == "Unreleased"
     assert headings[1:] == sorted(headings[1:], key=Version, reverse=True)
     assert {tag.removeprefix("v") for tag in TAGS} <= set(headings[1:])
+
+
+def test_the_package_has_the_version_of_the_newest_release() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    _, *releases = re.findall(r"(?m)^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"))
+
+    # Before the first release it is the first one's.
+    assert settings["project"]["version"] == next(iter(releases), "0.1.0")

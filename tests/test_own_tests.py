@@ -28,7 +28,8 @@ ADA = {"email": "ada@example.com", "name": "Ada"}
 def test_commits(client, with_session, database, number):
     with open("databases.txt", "a") as file:
         print(database.database, file=file)
-    before = run_with_connection(database, lambda it: it.scalar(text("SELECT count(*) FROM customers")))
+    count = text("SELECT count(*) FROM customers")
+    before = run_with_connection(database, lambda connection: connection.scalar(count))
     with_session(lambda session: session.add(Customer(email="bob@example.com", name="Bob")))
     assert client.post("/customers", json=ADA).status_code == 201
     assert client.post("/customers", json=ADA).status_code == 409

@@ -78,15 +78,6 @@ def test_services_require_what_the_package_requires(render: Render) -> None:
     assert own["scripts"] == service["project"]["scripts"]
 
 
-def test_the_readme_names_every_part() -> None:
-    folder = ROOT / "template" / FOLDER
-    table = (folder / "README.md").read_text("utf-8")
-    parts = {it.stem for it in folder.iterdir() if it.suffix == ".py" or it.is_dir()}
-
-    named = set(re.findall(r"`(\w+)/?`", table))
-    assert named >= parts - {"__init__", "__pycache__", "op"}
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Project:
     """This repository, as far as services take it as a requirement, with a release."""

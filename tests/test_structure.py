@@ -66,3 +66,11 @@ def test_the_suffix_tells_templates_from_files(path: Path) -> None:
 def test_templates_have_few_conditions() -> None:
     for path in FILES:
         assert path.read_text(encoding="utf-8").count("{% if ") < 3, path
+
+
+def test_the_readme_of_the_machinery_names_every_part() -> None:
+    folder = TEMPLATE / "src" / "alembic_guardrails"
+    parts = {it.stem for it in folder.iterdir() if it.suffix == ".py" or it.is_dir()}
+    named = set(re.findall(r"`(\w+)/?`", (folder / "README.md").read_text(encoding="utf-8")))
+
+    assert parts - {"__init__", "__pycache__", "op"} <= named

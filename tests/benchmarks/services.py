@@ -71,7 +71,8 @@ from importlib.metadata import version
 from sqlalchemy import make_url
 from alembic_guardrails import run_with_connection
 from {PACKAGE}.settings import DatabaseSettings
-server = run_with_connection(DatabaseSettings().database_url, lambda it: it.dialect.server_version_info)
+url = DatabaseSettings().database_url
+server = run_with_connection(url, lambda connection: connection.dialect.server_version_info)
 names = "alembic", "sqlalchemy", *sys.argv[1:]
 print(platform.python_version(), ".".join(map(str, server[:2])), *map(version, names))
 """
