@@ -388,7 +388,7 @@ def follow(service: Project, setup: Setup, scratch: Scratch) -> None:
     assert revisions(other) == []
     service.environment["DATABASE_URL"] = text_of(production)
     said = service.run("alembic", "upgrade", "head", check=False)
-    assert re.search(r"(?m)^ *FAILED: .* as it was found: `migrations adopt`", said)
+    assert re.search(r"(?m)^ *FAILED: .* would create. Run `migrations adopt`", said)
     assert "Traceback" not in said
     assert revisions(production) == []
     adopt(service)

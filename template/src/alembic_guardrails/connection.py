@@ -65,6 +65,11 @@ async def _run_with_async_connection(
 
     engine = create_async_engine(url, poolclass=NullPool, **engine_options)
     with raising_unreachable_error():
-        connection = await engine.connect()
+        try:
+            connection = await engine.connect()
+        except Exception:
+            # A driver's own thread can still report to the event loop, which asyncio.run() ends.
+            await asyncio.sleep(0.1)
+            raise
     async with aclosing(connection):
         return await connection.run_sync(work)

@@ -41,7 +41,7 @@ class Progress:
         if self.on_terminal:
             print(f"\r\x1b[K{self}", end="", file=sys.stderr, flush=True)
         else:
-            logger.info("%s", self)
+            logger.info("%s", str(self))
 
     def clear(self) -> None:
         """Clear the line on the terminal."""
@@ -51,7 +51,7 @@ class Progress:
     def end(self) -> None:
         """Clear the line, and log the final count."""
         self.clear()
-        logger.info("%s", self)
+        logger.info("%s", str(self))
 
     def track(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items, and count each of them when the next one is asked for."""
