@@ -77,10 +77,10 @@ def servers(database: Any, container: bool) -> Mapping[str, Any]:
     compose = "`docker compose up --detach --wait db`"
     package = "`uv run python tests/server.py`, in a terminal of its own"
     has_package = bool(database.backend.test_requirements)
-    ways = {compose: container and database.server, package: has_package}
+    ways = {compose: container and not database.is_file, package: has_package}
     if has_package:
         place = "on a server that they start"
-    elif database.server:
+    elif not database.is_file:
         place = "next to the database in `.env`, whose user has to be allowed to create some"
     else:
         place = "in a temporary file"
@@ -230,7 +230,7 @@ class ServiceContext(ContextHook):
         if "driver" in context and not asking:
             database = self.parse_url(context["database_url"]).choose(context["driver"])
             context["database"] = database
-            context.update(ASYNC if database.is_async else SYNC)
+            context.update(ASYNC if database.driver.is_async else SYNC)
             context.update(servers(database, bool(context.get("container"))))
             package, existing = context["package_name"], context["existing_database"]
             context.update(machinery(context["guardrails"], package, database, existing))

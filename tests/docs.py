@@ -28,7 +28,7 @@ def drivers() -> Iterator[str]:
             installs = code(driver.sqlalchemy, *driver.requirements)
             if driver.build:
                 installs += f"; no wheel, needs {code(*driver.build)}"
-            parameters = code(*sorted(driver.query | set(driver.translations)))
+            parameters = code(*sorted(driver.parameters.keys() | driver.translations.keys()))
             yield f"| {backend.title} | `{driver.name}` | {kind} | {installs} | {parameters} |"
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import yaml
 from context import LONGEST, ServiceContext
-from drivers import BACKENDS, Backend, Driver, DriverRegistry, has_usable_values
+from drivers import BACKENDS, Backend, Driver, DriverRegistry
 from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from jinja2_ansible_filters import AnsibleCoreFiltersExtension
@@ -101,25 +101,16 @@ FILES = st.sampled_from(
 ) | READABLE.filter(lambda name: not re.search(r"(^:memory:|[/\\]|(^|[/\\])\.\.?)$", name))
 
 
-@cache
-def takes_text(drivername: str, parameter: str) -> bool:
-    """Whether SQLAlchemy hands a parameter on as it is, and makes no number of it."""
-    url = URL.create(drivername, host="h", database="d", query={parameter: "text"})
-    return has_usable_values(url)
-
-
 @st.composite
 def queries(draw: st.DrawFn, backend: Backend, drivers: list[Driver]) -> dict[str, str]:
     """Parameters that all these drivers take as they are."""
-    common = frozenset.intersection(*(it.query - set(it.translations) for it in drivers))
+    common = frozenset.intersection(
+        *(frozenset(it.parameters.keys() - it.translations.keys()) for it in drivers)
+    )
     some = st.lists(st.sampled_from(sorted(common)), unique=True, max_size=3)
     names = draw(some) if common else []
     return {
-        name: draw(
-            READABLE
-            if all(takes_text(f"{backend.name}+{it.name}", name) for it in drivers)
-            else st.just("1")
-        )
+        name: draw(READABLE if all(it.parameters[name] is str for it in drivers) else st.just("1"))
         for name in names
         if name not in ("host", "port")  # they go with each other
     }
@@ -133,7 +124,7 @@ def urls(draw: st.DrawFn) -> Typed:
     named: Driver | None = draw(st.none() | st.just(chosen) | st.sampled_from(backend.drivers))
     query = draw(queries(backend, [it for it in (chosen, named) if it]))
     username = password = host = port = None
-    if backend.server is None:
+    if backend.is_file:
         database = draw(FILES)
     else:
         username = draw(st.none() | READABLE)

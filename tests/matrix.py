@@ -38,7 +38,7 @@ class Setup:
     @property
     def is_async(self) -> bool:
         """Whether the service is async."""
-        return self.driver.is_async(self.backend)
+        return self.driver.is_async
 
     def answers(self, **more: Any) -> dict[str, Any]:
         """The answers for this set-up; the rest is up to the caller and the defaults."""
@@ -56,7 +56,7 @@ SETUPS = [Setup(backend, driver) for backend in BACKENDS for driver in backend.d
 FIRST = [setup for setup in SETUPS if setup.driver is setup.backend.drivers[0]]
 # One set-up of each program that runs a database: MariaDB is MySQL's too.
 PROGRAMS = [setup for setup in FIRST if setup.backend.name != "mysql"]
-SERVED = [setup for setup in SETUPS if setup.backend.server]
+SERVED = [setup for setup in SETUPS if not setup.backend.is_file]
 # One set-up of each driver: for what is the driver's own. MySQL's are MariaDB's too.
 DRIVERS = list({setup.driver.name: setup for setup in SETUPS}.values())
 # One async set-up of each program, with another driver than the first: for what a driver has its

@@ -139,7 +139,7 @@ def post(address: str, **content: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setup", [it for it in PROGRAMS if it.backend.server], ids=str)
+@pytest.mark.parametrize("setup", [it for it in PROGRAMS if not it.backend.is_file], ids=str)
 def test_one_user_migrates_and_another_serves(
     render: Render,
     environment: Callable[[Setup], Path],
@@ -199,7 +199,7 @@ def test_who_waits_for_whom(render: Render, setup: Setup) -> None:
     }
     assert "/health/ready" in services["api"]["healthcheck"]["test"][-1]
     assert int(services["api"]["stop_grace_period"].removesuffix("s")) > patience
-    if setup.backend.server:
+    if not setup.backend.is_file:
         deployment = yaml.safe_load(project.text("deploy/kubernetes/deployment.yaml"))
         pod = deployment["spec"]["template"]["spec"]
         pause = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1])

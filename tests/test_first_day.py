@@ -62,7 +62,7 @@ def test_the_database_is_made(
     service: Project, setup: Setup, database: URL, server: Callable[[str], Server]
 ) -> None:
     missing = database.set(database=f"{database.database}-folder/app.db")
-    if setup.backend.server:
+    if not setup.backend.is_file:
         missing = database
         server(setup.backend.name).drop_database(str(database.database))
 
@@ -84,7 +84,7 @@ def test_the_database_is_made(
 
 @pytest.mark.parametrize(
     "setup",
-    setups(ASYNC, pytest.mark.sweep, among=[it for it in DRIVERS if it.backend.server]),
+    setups(ASYNC, pytest.mark.sweep, among=[it for it in DRIVERS if not it.backend.is_file]),
 )
 def test_what_keeps_it_from_being_made(
     service: Project, database: URL, setup: Setup, server: Callable[[str], Server]

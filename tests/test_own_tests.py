@@ -70,7 +70,7 @@ def test_nothing_is_left_behind(service: Project, setup: Setup, database: URL) -
     used = service.text("databases.txt").split()
     assert len(used) == 4
     assert len(set(used)) == 2, "each worker has its own"
-    if setup.backend.server:
+    if not setup.backend.is_file:
         left = databases(database)
         assert database.database in left
         assert not left & set(used)
@@ -117,7 +117,7 @@ def test_a_server_that_does_not_answer(
     project.use(environment(setup))
     nowhere = f"{setup.backend.name}://user:s3cret@127.0.0.1:1/db"
     cases = {"TEST_DATABASE_URL": (nowhere, "Is TEST_DATABASE_URL right?")}
-    if setup.backend.server is None:
+    if setup.backend.is_file:
         cases["TEST_DATABASE_URL"] = "elsewhere://db", "Is TEST_DATABASE_URL right?"
     elif not setup.backend.test_requirements:
         start = "Start `docker compose up --detach --wait db`, or name a server in"

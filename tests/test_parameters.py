@@ -67,9 +67,9 @@ UNTRIED = set(
 def test_drivers_take_the_parameters_that_the_registry_says(
     setup: Setup, scratch: Scratch, connect: Connect
 ) -> None:
-    assert setup.driver.query <= set(SAMPLES) | UNTRIED
+    assert setup.driver.parameters.keys() <= set(SAMPLES) | UNTRIED
     url = scratch(setup).set(drivername=f"{setup.backend.name}+{setup.driver.name}")
-    tried = sorted(setup.driver.query - UNTRIED)
+    tried = sorted(setup.driver.parameters.keys() - UNTRIED)
 
     urls = {name: text_of(url.update_query_dict({name: SAMPLES[name]})) for name in tried}
 
@@ -89,19 +89,20 @@ def test_services_take_urls_that_name_another_driver(
         *(f"{setup.backend.name}+{it}" for it in setup.backend.by_name),
     ]
     urls = {other: text_of(url.set(drivername=other)) for other in others}
-    for name, ours in setup.driver.other_names.items():
-        sample = SAMPLES[ours if ours in setup.driver.query else name]
+    for name, translation in setup.driver.translations.items():
+        ours = getattr(translation, "to", name)
+        sample = SAMPLES[ours if ours in setup.driver.parameters else name]
         urls[name] = text_of(url.update_query_dict({name: sample}))
     foreign = next(it for it in BACKENDS if it.name not in setup.backend.schemes)
 
     results = connect(setup, urls | {"foreign": foreign.example})
 
-    assert f"has to start with {setup.backend.name}://" in results.pop("foreign")
+    assert f"Start the URL with {setup.backend.name}://" in results.pop("foreign")
     assert results == dict.fromkeys(urls, "")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setup", [it for it in DRIVERS if it.backend.server], ids=str)
+@pytest.mark.parametrize("setup", [it for it in DRIVERS if not it.backend.is_file], ids=str)
 def test_drivers_connect_through_a_unix_socket(
     setup: Setup,
     scratch: Scratch,

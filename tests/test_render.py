@@ -155,8 +155,8 @@ def test_server_in_ci_is_the_one_that_the_url_names(render: Render, setup: Setup
     job = yaml.safe_load(github.text(".github/workflows/ci.yml"))["jobs"]["test"]
     other = yaml.safe_load(gitlab.text(".gitlab-ci.yml"))["test"]
 
-    assert ("services" in job) == ("services" in other) == (setup.backend.server is not None)
-    if setup.backend.server:
+    assert ("services" in job) == ("services" in other) == (not setup.backend.is_file)
+    if not setup.backend.is_file:
         assert job["services"]["db"]["image"] == setup.backend.server.image
         assert other["services"][0]["name"] == setup.backend.server.image
         assert "@127.0.0.1:" in job["env"]["DATABASE_URL"]

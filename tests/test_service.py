@@ -155,7 +155,7 @@ def test_the_commands_of_its_readme(
 ) -> None:
     """In an environment of its own, from its pyproject.toml alone; without serving forever."""
     environment(setup)  # skips where the driver cannot be built
-    if setup.backend.server:
+    if not setup.backend.is_file:
         server(setup.backend.name).drop_database(str(database.database))
     project = render(**setup.answers(database_url=text_of(database)))
     blocks = re.findall(r"```sh\n(.*?)\n```", project.text("README.md"), re.DOTALL)

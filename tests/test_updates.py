@@ -643,7 +643,7 @@ run_with_connection(Settings().database_url, add)
                 marks=() if ASYNC[it.backend.name] == ASYNC_SERVER else pytest.mark.sweep,
             )
             for it in PROGRAMS
-            if it.backend.server
+            if not it.backend.is_file
         ],
         (SETUPS[0], ASYNC_SERVER),
     ],

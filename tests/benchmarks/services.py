@@ -203,7 +203,7 @@ class Workshop:
         path = Path(mkdtemp(dir=self.folder))
         database = make_url(f"{setup.backend.name}:///app.db")
         with ExitStack() as stack:
-            if setup.backend.server is None:
+            if setup.backend.is_file:
                 reset: Work = partial((path / "app.db").unlink, missing_ok=True)
             else:
                 server = self.server(setup.backend)

@@ -3,7 +3,7 @@
 from alembic_guardrails import Driver
 from sqlalchemy.orm import DeclarativeBase
 
-DRIVER = Driver("sqlite+pysqlite", ("sqlite",))
+DRIVER = Driver("sqlite+pysqlite", ("sqlite",), is_file=True, parameters={"timeout": float})
 
 
 class Base(DeclarativeBase):

@@ -13,14 +13,31 @@ from alembic_guardrails.schema import snapshot
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from alembic_guardrails.types import OtherType
-from alembic_guardrails.urls import Driver, add_password
+from alembic_guardrails.urls import (
+    Driver,
+    Hosts,
+    HostsWithPorts,
+    Implied,
+    Renamed,
+    SocketFile,
+    SocketFolder,
+    SslMode,
+    add_password,
+)
 
 __all__ = [
     "CURRENT",
     "Driver",
+    "Hosts",
+    "HostsWithPorts",
+    "Implied",
     "MigrationSettings",
     "OtherType",
+    "Renamed",
     "Revisions",
+    "SocketFile",
+    "SocketFolder",
+    "SslMode",
     "UnreachableError",
     "add_password",
     "create_database",
