@@ -129,10 +129,16 @@ REFUSED = [
     ("postgresql://h/a/b", "in the database's name"),
     ("postgresql://h/" + "a" * 64, "it can have 63 characters"),
     ("postgresql://h/db?nonsense=1", "Remove 'nonsense' from the URL: no driver takes it"),
-    (f"postgresql://h/db?user=u&password={SECRET}", "Remove 'user' from the URL: no driver takes it"),
+    (
+        f"postgresql://h/db?user=u&password={SECRET}",
+        "Remove 'user' from the URL: no driver takes it",
+    ),
     ("postgresql://h/db?sslmode=perhaps", "'sslmode'"),
     ("postgresql+asyncpg://h/db?application_name=x", "asyncpg does not take 'application_name'"),
-    ("postgresql+pg8000://h/db?sslmode=require", "pg8000 cannot use the value of 'sslmode'; for TLS"),
+    (
+        "postgresql+pg8000://h/db?sslmode=require",
+        "pg8000 cannot use the value of 'sslmode'; for TLS",
+    ),
     ("postgresql+psycopg:///db?unix_sock=1", "psycopg cannot use the value of 'unix_sock'"),
     ("mysql+aiomysql://h/db?ssl_ca=/ca.pem", "aiomysql does not take 'ssl_ca'"),
     ("mysql://h/db?useSSL=false", "'useSSL'"),
