@@ -438,7 +438,9 @@ def test_what_is_refused(history: Project) -> None:
     assert said.startswith("Revision e does not run on an empty database: ")
     back()
     revision("e", "d", ROWS_OF_A_FOREST)
-    assert squash("e") == "Table forest has rows that SQL cannot keep: it is a virtual one"
+    assert (
+        squash("e") == "Table forest has rows that cannot be written as SQL: the table is virtual"
+    )
     back()
     # A later revision that looks where the old ones were.
     looks = PLAIN.replace(
@@ -671,7 +673,7 @@ VERSIONED = GEOMETRY.replace(", at point)", ") WITH SYSTEM VERSIONING").replace(
     ("text", "sentence"),
     [
         (GEOMETRY, "Table places has rows, and a column that cannot be written as SQL: at is of"),
-        (VERSIONED, "Table places has rows, and a history of them, which is not SQL"),
+        (VERSIONED, "Table places has rows and their history, which cannot be written as SQL"),
     ],
 )
 def test_rows_that_cannot_be_kept(service: Project, text: str, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Alembic's settings for a trial: another database, or other revisions than the service's."""
+"""Alembic's settings for a trial: on another database, or with other revisions."""
 
 from io import StringIO
 from pathlib import Path
@@ -6,6 +6,9 @@ from typing import TextIO
 
 from alembic.config import Config
 from sqlalchemy import Connection
+
+# Where the revisions are. A program can set these without writing them into alembic.ini.
+LOCATIONS = ("version_locations", "path_separator", "version_path_separator")
 
 
 def trial_config(
@@ -18,7 +21,7 @@ def trial_config(
     """Return a copy of Alembic's settings that runs on `connection`.
 
     `versions` is a folder that takes the place of `migrations/versions`. What Alembic prints goes
-    to `stdout`, and nowhere by default. The options of the command line are the same.
+    to `stdout`, and is lost by default. The options of the command line stay the same.
     """
     trial = Config(
         config.config_file_name,
@@ -28,8 +31,10 @@ def trial_config(
         output_buffer=StringIO(),
         attributes={"configure_logger": False, "connection": connection},
     )
-    if locations := config.get_main_option("version_locations"):
-        trial.set_main_option("version_locations", locations.replace("%", "%%"))
-    if versions:
-        trial.set_main_option("version_locations", str(versions).replace("%", "%%"))
+    options = {name: config.get_main_option(name) for name in LOCATIONS}
+    if versions:  # there can be a space in the path, at which Alembic splits by default
+        options = {"version_locations": str(versions), "path_separator": "newline"}
+    for name, value in options.items():
+        if value is not None:
+            trial.set_main_option(name, value.replace("%", "%%"))
     return trial

@@ -11,7 +11,6 @@ from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.history import recorded, replaces
 from alembic_guardrails.ignore import IgnoreList
 from alembic_guardrails.schema.compare import differences
-from alembic_guardrails.trial import trial_config
 from sqlalchemy import URL, Connection
 
 
@@ -19,8 +18,7 @@ def confirm(config: Config, url: URL, base: str, found: Found, ignore_list: Igno
     """See that a database is what the first revision builds."""
 
     def rebuild(connection: Connection) -> dict[str, str]:
-        trial = trial_config(config, connection)
-        return build(trial, connection, base)
+        return build(config, connection, base)
 
     with temporary_database_beside(url) as scratch:
         built = run_with_connection(scratch, rebuild)

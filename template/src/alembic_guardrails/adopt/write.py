@@ -24,7 +24,7 @@ from alembic_guardrails.dump.revision import write_revision
 from alembic_guardrails.errors import reason
 from alembic_guardrails.files import copy_whole, write_whole
 from alembic_guardrails.ignore import FILE, PARENT, IgnoreList
-from alembic_guardrails.schema import snapshot
+from alembic_guardrails.schema.build import build_schema
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import resolve
 from alembic_guardrails.trial import trial_config
@@ -93,16 +93,13 @@ def build(config: Config, connection: Connection, revision: str) -> dict[str, st
     Raises CommandError if it cannot be built.
     """
     try:
-        command.upgrade(config, revision)
+        return build_schema(config, connection, revision)
     except DBAPIError as error:
         statement = " ".join((error.statement or "").split())[:100]
         raise CommandError(
             f"The schema cannot be built a second time: {reason(error)}, at {statement}. What is to"
             f" be left out, list in migrations/{FILE}."
         ) from error
-    schema = snapshot(connection)
-    connection.commit()
-    return schema
 
 
 def expect_same(config: Config, live: dict[str, str], built: dict[str, str]) -> None:

@@ -8,54 +8,65 @@ from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.errors import reason
 from alembic_guardrails.history.superseded import expect_not_superseded
 from alembic_guardrails.ignore import read_ignore_list
+from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.revisions import CURRENT
 from alembic_guardrails.schema import snapshot
-from alembic_guardrails.schema.build import upgrade
+from alembic_guardrails.schema.build import build_schema
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import read_settings
-from sqlalchemy import Connection, inspect
+from sqlalchemy import URL, Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 
 def drift(config: Config) -> None:
     """Compare the database with one that the migrations build up to the same revision.
 
-    The other is made on the same server and dropped at the end. What ignore.txt lists is nobody's
-    concern. Raises CommandError for
-    differences, and where there is nothing to compare.
+    The other database is created on the same server and dropped at the end. What ignore.txt lists
+    is not compared.
+
+    Raises:
+        CommandError: The databases differ, or one of them cannot be read.
     """
     url = read_settings(config).database_url
     try:
-        revision, live = run_with_connection(url, read)
+        revision, live = run_with_connection(url, read_database)
     except (DBAPIError, OSError) as error:
         raise CommandError(f"The database cannot be read: {reason(error)}") from error
     if revision:
         check_known(config, revision)
-
-    def build(connection: Connection) -> dict[str, str]:
-        if revision:
-            config.attributes["connection"] = connection
-            upgrade(config, revision)
-        return snapshot(connection)
-
-    with temporary_database_beside(url) as scratch:
-        try:
-            expected = run_with_connection(scratch, build)
-        except DBAPIError as error:
-            message = f"The migrations cannot build a database to compare with: {reason(error)}"
-            raise CommandError(message) from error
-
+    expected = build(config, url, revision)
     ignore_list = read_ignore_list(config)
-    found = differences(ignore_list.filter(live), ignore_list.filter(expected))
-    if found:
+    if found := differences(ignore_list.filter(live), ignore_list.filter(expected)):
         config.print_stdout("%s\n", "\n".join(found))
         raise CommandError(f"{len(found)} differences from revision {revision or 'base'}.")
     config.print_stdout("The database is what the migrations make it, at revision %s.", revision)
 
 
-def read(connection: Connection) -> tuple[str | None, dict[str, str]]:
-    """Read a database's revision and its schema; raise CommandError unless it has one revision."""
-    if not inspect(connection).has_table("alembic_version"):
+def build(config: Config, url: URL, revision: str | None) -> dict[str, str]:
+    """Return the schema that the revisions build; None is the base.
+
+    Raises:
+        CommandError: The revisions cannot build it in a temporary database.
+    """
+
+    def work(connection: Connection) -> dict[str, str]:
+        return build_schema(config, connection, revision) if revision else snapshot(connection)
+
+    with temporary_database_beside(url) as temporary:
+        try:
+            return run_with_connection(temporary, work)
+        except DBAPIError as error:
+            message = f"The migrations cannot build a database to compare with: {reason(error)}"
+            raise CommandError(message) from error
+
+
+def read_database(connection: Connection) -> tuple[str | None, dict[str, str]]:
+    """Read the revision of a database, None at base, and its schema.
+
+    Raises:
+        CommandError: Alembic has never run there, or it is at several revisions.
+    """
+    if not inspect(connection).has_table(VERSION_TABLE):
         raise CommandError("The database has no revision yet: `alembic upgrade head` comes first.")
     revisions = connection.scalars(CURRENT).all()
     if len(revisions) > 1:
@@ -64,7 +75,11 @@ def read(connection: Connection) -> tuple[str | None, dict[str, str]]:
 
 
 def check_known(config: Config, revision: str) -> None:
-    """Raise CommandError unless the migrations have this revision."""
+    """Check that the migrations have the revision of the database.
+
+    Raises:
+        CommandError: They do not, or another revision has superseded it.
+    """
     script = ScriptDirectory.from_config(config)
     expect_not_superseded(script, {revision})
     try:

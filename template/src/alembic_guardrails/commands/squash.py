@@ -34,8 +34,7 @@ from alembic_guardrails.history.squash import (
 )
 from alembic_guardrails.ignore import read_ignore_list
 from alembic_guardrails.offline.recorder import ROWS, Recorder
-from alembic_guardrails.schema import snapshot
-from alembic_guardrails.schema.build import upgrade
+from alembic_guardrails.schema.build import build_schema
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.trial import trial_config
@@ -130,8 +129,7 @@ def build(config: Config, url: URL, revision: str) -> Built:
 
     def climb(target: str) -> dict[str, str]:
         def work(connection: Connection) -> dict[str, str]:
-            upgrade(trial_config(config, connection), target, note)
-            return snapshot(connection)
+            return build_schema(config, connection, target, note)
 
         try:
             return run_with_connection(scratch, work)

@@ -1,33 +1,36 @@
-"""The schema of a database as SQL: what builds it on an empty one, exactly, and what drops it.
+"""The schema of a database as SQL that creates it on an empty one, and SQL that drops it.
 
-Its rows as well, where they are asked for.
+The rows are part of it where they are asked for.
 """
 
 from alembic_guardrails.dialects import module_for
-from alembic_guardrails.dump.base import Dump
+from alembic_guardrails.dump.base import Dump, Dumper
 from alembic_guardrails.ignore import IgnoreList
 from sqlalchemy import Connection
 
 
 def read_dump(connection: Connection, ignore_list: IgnoreList, *, with_rows: bool = False) -> Dump:
-    """Read how a database's schema is made, without Alembic's tables and those of others.
+    """Dump a database, without Alembic's tables and without what the ignore list matches.
 
-    With rows it also says how to insert them, and where counters are. Owners, privileges and
-    passwords are left out. Raises CommandError if pg_dump is needed and cannot be run, or if rows
-    cannot be written.
+    With rows, the dump inserts them and sets sequences. Owners, privileges and passwords are left
+    out.
+
+    Raises:
+        CommandError: pg_dump is needed and cannot be run, or rows cannot be written as SQL.
     """
-    dump: Dump = module_for("dump", connection.dialect.name).dump(
-        connection, ignore_list, with_rows
-    )
-    return dump
+    dumper: Dumper = module_for("dump", connection.dialect.name)
+    return dumper.dump(connection, ignore_list, with_rows=with_rows)
 
 
 def read_content(connection: Connection, ignore_list: IgnoreList) -> dict[str, list[str]]:
-    """Read what a database holds, but for tables of others: rows in any order, and counters.
+    """Read the rows and the sequences of a database, without those that the ignore list matches.
 
-    Raises CommandError if something cannot be written as SQL.
+    Two databases with the same content give the same result: the rows of a table are sorted.
+
+    Raises:
+        CommandError: Rows cannot be written as SQL.
     """
-    module = module_for("dump", connection.dialect.name)
-    tables = dict(module.read_rows(connection, ignore_list))
-    counters = {name: [value] for name, value, _ in module.read_counters(connection, ignore_list)}
-    return counters | {name: sorted(values) for name, values in tables.items() if values}
+    dumper: Dumper = module_for("dump", connection.dialect.name)
+    tables = dict(dumper.read_rows(connection, ignore_list))
+    counters = {label: [value] for label, value, _ in dumper.read_counters(connection, ignore_list)}
+    return counters | {label: sorted(rows) for label, rows in tables.items() if rows}

@@ -1,106 +1,45 @@
 """A dump of a MySQL or MariaDB database, which the server writes."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from graphlib import TopologicalSorter
 
 from alembic.util import CommandError
-from alembic_guardrails.dump.base import Dump, Rows, is_empty, table_rows
+from alembic_guardrails.dump.base import (
+    Counter,
+    Dump,
+    TableRows,
+    has_rows,
+    is_wanted,
+    select_rows,
+)
 from alembic_guardrails.ignore import IgnoreList
-from alembic_guardrails.own_tables import OWN_TABLES
-from alembic_guardrails.schema.mysql import COUNTER, DEFINER, without_database
+from alembic_guardrails.schema.base import StoredObject, as_text, execute_verbatim
+from alembic_guardrails.schema.mysql import (
+    default_mode,
+    quote_name,
+    read_objects,
+    without_counter,
+)
 from sqlalchemy import Connection, text
 
-# What MySQL and MariaDB are told around the statements, for tables in any order and rules of old.
+# With these, tables can be created in any order, and so can those with defaults of old rules.
 BEFORE = (
     "SET @alembic_keys = @@foreign_key_checks, foreign_key_checks = 0",
     "SET @alembic_mode = @@sql_mode, sql_mode = ''",
 )
 
-MODE_OF_ROWS = "NO_AUTO_VALUE_ON_ZERO"
-
 AFTER = ("SET foreign_key_checks = @alembic_keys, sql_mode = @alembic_mode",)
 
-OBJECTS = """
-SELECT table_type, table_name, '', 0 FROM information_schema.tables WHERE table_schema = database()
-UNION SELECT routine_type, routine_name, '', 0 FROM information_schema.routines
-WHERE routine_schema = database()
-UNION SELECT 'TRIGGER', trigger_name, concat(' on table ', event_object_table), action_order
-FROM information_schema.triggers WHERE trigger_schema = database()
-UNION SELECT 'EVENT', event_name, '', 0 FROM information_schema.events
-WHERE event_schema = database() ORDER BY 4, 2
-"""
+# The order in which objects can be created; rows are inserted before there are triggers.
+WITH_ROWS = ("sequence", "table")
+WITHOUT_ROWS = ("function", "procedure", "view", "trigger", "event")
 
-KINDS = ("SEQUENCE", "TABLE", "FUNCTION", "PROCEDURE", "VIEW", "TRIGGER", "EVENT")
+# A 0 stays a 0 where a column counts by itself.
+MODE_OF_ROWS = "NO_AUTO_VALUE_ON_ZERO"
 
-
-def dump(connection: Connection, ignore_list: IgnoreList, with_rows: bool) -> Dump:
-    """Ask for each CREATE statement; views come after those that they read."""
-    connection.exec_driver_sql("SET SESSION sql_mode = ''")
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    database = quote(str(connection.scalar(text("SELECT database()"))))
-    found: dict[str, list[tuple[str, str, str]]] = {kind: [] for kind in KINDS}
-    for kind, name, place, _ in connection.execute(text(OBJECTS)).all():
-        kind = "TABLE" if kind in ("BASE TABLE", "SYSTEM VERSIONED") else kind
-        if name in OWN_TABLES or ignore_list.matches(f"{kind.lower()} {name}{place}"):
-            continue
-        shown = connection.execute(text(f"SHOW CREATE {kind} {quote(name)}")).mappings().one()
-        statement = next(
-            str(it) for key, it in shown.items() if re.match("Create|SQL Original", key)
-        )
-        statement = re.sub(DEFINER, "", without_database(statement, kind, database))
-        found[kind].append((name, statement, str(shown.get("sql_mode", ""))))
-    found["VIEW"] = in_order(found["VIEW"], quote)
-
-    definition = Dump([("", statement) for statement in BEFORE], [*BEFORE])
-    mode = ""
-    for kind in KINDS:
-        for name, statement, wanted in found[kind]:
-            if wanted != mode:
-                definition.create.append(("", f"SET sql_mode = '{wanted}'"))
-                mode = wanted
-            if kind == "TABLE" and not with_rows:
-                statement = re.sub(COUNTER, "", statement)
-            definition.create.append((f"{kind.lower()} {name}", statement))
-        if kind == "TABLE" and with_rows and (rows := mysql_content(connection, ignore_list)):
-            definition.create += rows
-            mode = MODE_OF_ROWS
-    definition.create += [("", statement) for statement in AFTER]
-    for kind in reversed(KINDS):
-        if kind != "TRIGGER":  # they go with their tables
-            definition.drop += [f"DROP {kind} {quote(name)}" for name, *_ in found[kind][::-1]]
-    definition.drop += AFTER
-    return definition
-
-
-def mysql_content(connection: Connection, ignore_list: IgnoreList) -> list[tuple[str, str]]:
-    """The statements that insert rows, before there are triggers, and set sequences."""
-    rows = [
-        (it.table, insert) for it in mysql_rows(connection, ignore_list) for insert in it.inserts()
-    ]
-    if rows:
-        zone = "SET @alembic_zone = @@time_zone"
-        before = [("", f"SET sql_mode = '{MODE_OF_ROWS}'"), ("", zone), ("", TIME_ZONE)]
-        rows = [*before, *rows, ("", "SET time_zone = @alembic_zone")]
-    counters = read_counters(connection, ignore_list)
-    return rows + [(name, statement) for name, _, statement in counters if statement]
-
-
-def in_order(
-    views: list[tuple[str, str, str]], quote: Callable[[str], str]
-) -> list[tuple[str, str, str]]:
-    """Put each view after those that it reads from."""
-    by_name = {view[0]: view for view in views}
-    read = {
-        name: rf"\b(?:from|join)\s[\s(]*{re.escape(quote(name))}|,\s*{re.escape(quote(name))}\s"
-        for name in by_name
-    }
-    names = {
-        name: [it for it in by_name if it != name and re.search(read[it], view[1], re.IGNORECASE)]
-        for name, view in by_name.items()
-    }
-    return [by_name[name] for name in TopologicalSorter(names).static_order()]
-
+# Rows are read and inserted in one time zone.
+TIME_ZONE = "SET time_zone = '+00:00'"
 
 COLUMNS = text("""
 SELECT t.table_type, t.table_name, c.column_name, c.data_type FROM information_schema.tables t
@@ -109,16 +48,11 @@ WHERE t.table_schema = database() AND t.table_type IN ('BASE TABLE', 'SYSTEM VER
 AND c.extra NOT LIKE '% GENERATED%' ORDER BY t.table_name, c.ordinal_position
 """)
 
-COUNTED = text("""
-SELECT table_type, table_name FROM information_schema.tables
-WHERE table_schema = database() AND table_type IN ('BASE TABLE', 'SEQUENCE') ORDER BY table_name
-""")
+BYTES = "IF({0} IS NULL, 'NULL', CONCAT('X''', HEX({0}), ''''))"
 
-BITS = "IF({0} IS NULL, 'NULL', CONCAT('X''', HEX({0}), ''''))"
+CHARACTERS = "QUOTE(CAST({0} AS CHAR))"
 
-WORDS = "QUOTE(CAST({0} AS CHAR))"
-
-# How the server writes the literals of a type.
+# SQL that writes the values of a type as literals.
 LITERALS = {
     **dict.fromkeys(
         ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"),
@@ -126,72 +60,164 @@ LITERALS = {
     ),
     **dict.fromkeys(("float", "double"), "IFNULL(CAST({0} + 0e0 AS CHAR), 'NULL')"),
     **dict.fromkeys(("bit",), "IFNULL(CAST({0} + 0 AS CHAR), 'NULL')"),
-    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), BITS),
-    **dict.fromkeys(("date", "time", "datetime", "timestamp", "uuid", "inet4", "inet6"), WORDS),
+    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), BYTES),
+    **dict.fromkeys(
+        ("date", "time", "datetime", "timestamp", "uuid", "inet4", "inet6"), CHARACTERS
+    ),
     **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext"), "QUOTE({0})"),
     **dict.fromkeys(("longtext", "enum", "set", "json"), "QUOTE({0})"),
 }
 
-# What these literals are written with, and so have to be read with.
-TIME_ZONE = "SET time_zone = '+00:00'"
+
+def dump(connection: Connection, ignore_list: IgnoreList, *, with_rows: bool) -> Dump:
+    """Dump the objects in an order in which they can be created."""
+    objects = [
+        stored for stored in read_objects(connection) if not ignore_list.matches(stored.full_name)
+    ]
+    rows = content(connection, ignore_list) if with_rows else []
+    return assemble(objects, rows, with_counters=with_rows)
 
 
-def mysql_rows(connection: Connection, ignore_list: IgnoreList) -> Iterator[Rows]:
-    """Read each table that has rows."""
-    connection.exec_driver_sql("SET SESSION sql_mode = ''")
-    connection.exec_driver_sql(TIME_ZONE)
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    tables: dict[str, dict[str, str]] = {}
-    versioned = set()
+def assemble(
+    objects: Sequence[StoredObject], rows: Sequence[tuple[str, str]], *, with_counters: bool
+) -> Dump:
+    """Put objects and rows into the order in which they can be created."""
+    result = Dump([("", statement) for statement in BEFORE], [*BEFORE])
+    mode = ""
+    ordered = [stored for kind in WITH_ROWS for stored in objects if stored.kind == kind]
+    for stored in ordered:
+        counted = stored.kind != "table" or with_counters
+        statement = stored.statement if counted else without_counter(stored.statement)
+        result.create.append((f"{stored.kind} {stored.name}", statement))
+    if rows:
+        result.create += rows
+        mode = MODE_OF_ROWS
+    for kind in WITHOUT_ROWS:
+        of_kind = [stored for stored in objects if stored.kind == kind]
+        for stored in sort_views(of_kind) if kind == "view" else of_kind:
+            if stored.sql_mode != mode:
+                mode = stored.sql_mode
+                result.create.append(("", f"SET sql_mode = '{mode}'"))
+            result.create.append((f"{kind} {stored.name}", stored.statement))
+            ordered.append(stored)
+    result.create += [("", statement) for statement in AFTER]
+    result.drop += [
+        f"DROP {stored.kind.upper()} {quote_name(stored.name)}"
+        for stored in reversed(ordered)
+        if stored.kind != "trigger"  # a trigger goes with its table
+    ]
+    result.drop += AFTER
+    return result
+
+
+def sort_views(views: Sequence[StoredObject]) -> list[StoredObject]:
+    """Put each view behind the views that it reads."""
+    by_name = {view.name: view for view in views}
+    readers = {name: reads(name) for name in by_name}
+    graph = {
+        view.name: [
+            name for name in by_name if name != view.name and readers[name].search(view.statement)
+        ]
+        for view in views
+    }
+    return [by_name[name] for name in TopologicalSorter(graph).static_order()]
+
+
+def reads(name: str) -> re.Pattern[str]:
+    """Return what a statement matches that selects from a view."""
+    quoted = re.escape(quote_name(name))
+    return re.compile(rf"\b(?:from|join)\s[\s(]*{quoted}|,\s*{quoted}\s", re.IGNORECASE)
+
+
+def content(connection: Connection, ignore_list: IgnoreList) -> list[tuple[str, str]]:
+    """Return the statements that insert rows and set sequences."""
+    inserts = [
+        insert for table in select_tables(connection, ignore_list) for insert in table.inserts()
+    ]
+    positions = [
+        (label, statement)
+        for label, _, statement in read_counters(connection, ignore_list)
+        if statement
+    ]
+    if not inserts and not positions:
+        return []
+    return [
+        ("", f"SET sql_mode = '{MODE_OF_ROWS}'"),
+        ("", "SET @alembic_zone = @@time_zone"),
+        ("", TIME_ZONE),
+        *inserts,
+        ("", "SET time_zone = @alembic_zone"),
+        *positions,
+    ]
+
+
+def select_tables(connection: Connection, ignore_list: IgnoreList) -> Iterator[TableRows]:
+    """Read each table that has rows.
+
+    Raises:
+        CommandError: A table has rows that cannot be written as SQL.
+    """
+    tables: dict[tuple[str, str], dict[str, str]] = {}
     for kind, table, column, type_ in connection.execute(COLUMNS).all():
-        tables.setdefault(table, {})[column] = type_.lower()
-        versioned |= {table} if kind == "SYSTEM VERSIONED" else set()
-    for table, columns in tables.items():
-        if (
-            table in OWN_TABLES
-            or ignore_list.matches(f"table {table}")
-            or is_empty(connection, table)
-        ):
-            continue
-        if table in versioned:
-            raise CommandError(f"Table {table} has rows, and a history of them, which is not SQL")
-        for column, type_ in columns.items():
-            if type_ not in LITERALS:
-                raise CommandError(
-                    f"Table {table} has rows, and a column that cannot be written as SQL: {column}"
-                    f" is of type {type_}"
-                )
-        literals = {it: LITERALS[type_].format(quote(it)) for it, type_ in columns.items()}
-        yield table_rows(connection, table, literals)
+        tables.setdefault((kind, table), {})[column] = as_text(type_).lower()
+    zone = as_text(connection.exec_driver_sql("SELECT @@time_zone").scalar())
+    connection.exec_driver_sql(TIME_ZONE)
+    try:
+        with default_mode(connection):
+            for (kind, table), types in tables.items():
+                if is_wanted(ignore_list, table) and has_rows(connection, quote_name(table)):
+                    literals = table_literals(kind, table, types)
+                    yield select_rows(connection, table, quote_name(table), literals)
+    finally:
+        connection.exec_driver_sql(f"SET time_zone = '{zone}'")
 
 
-def read_counters(
-    connection: Connection, ignore_list: IgnoreList
-) -> Iterator[tuple[str, str, str]]:
-    """The next numbers of tables, which their definitions say, and of sequences."""
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    for kind, table in connection.execute(COUNTED).all():
-        name = quote(table)
-        if (
-            table in OWN_TABLES
-            or ignore_list.matches(f"table {table}")
-            or ignore_list.matches(f"sequence {table}")
-        ):
+def table_literals(kind: str, table: str, types: dict[str, str]) -> dict[str, str]:
+    """Return, by the quoted name of each column, SQL that writes the column as a literal.
+
+    Raises:
+        CommandError: The table has a history of its rows, or a type that has no literals.
+    """
+    if kind == "SYSTEM VERSIONED":
+        raise CommandError(
+            f"Table {table} has rows and their history, which cannot be written as SQL"
+        )
+    for column, type_ in types.items():
+        if type_ not in LITERALS:
+            raise CommandError(
+                f"Table {table} has rows, and a column that cannot be written as SQL: {column} is"
+                f" of type {type_}"
+            )
+    return {
+        quote_name(column): LITERALS[type_].format(quote_name(column))
+        for column, type_ in types.items()
+    }
+
+
+def read_counters(connection: Connection, ignore_list: IgnoreList) -> Iterator[Counter]:
+    """Read the next numbers of tables, which their statements set, and of sequences."""
+    for stored in read_objects(connection):
+        if stored.kind not in WITH_ROWS or ignore_list.matches(stored.full_name):
             continue
-        if kind == "SEQUENCE":
+        if stored.kind == "sequence":
+            name = quote_name(stored.name)
             query = f"SELECT next_not_cached_value, start_value FROM {name}"  # noqa: S608
-            following, start = connection.exec_driver_sql(query).one()
-            if following != start:
-                statement = f"DO SETVAL({name}, {following}, 0)"
-                yield f"position of sequence {table}", str(following), statement
-        else:
-            shown = str(connection.exec_driver_sql(f"SHOW CREATE TABLE {name}").one()[1])
-            _, found, rest = shown.rpartition("AUTO_INCREMENT=")
-            if found and rest[:1].isdigit():
-                yield f"next number of table {table}", rest.split()[0], ""
+            position, start = execute_verbatim(connection, query).one()
+            if position != start:
+                statement = f"DO SETVAL({name}, {position}, 0)"
+                yield Counter(f"position of sequence {stored.name}", str(position), statement)
+        elif number := next_number(stored.statement):
+            yield Counter(f"next number of table {stored.name}", number, "")
+
+
+def next_number(statement: str) -> str:
+    """Return the next number of a table, from its CREATE statement; empty if there is none."""
+    options = statement.rpartition("\n)")[2]
+    found = re.search(r" AUTO_INCREMENT=(\d+)", options)
+    return found[1] if found else ""
 
 
 def read_rows(connection: Connection, ignore_list: IgnoreList) -> Iterator[tuple[str, list[str]]]:
-    """Read each table that has rows: its name in words, and the values of each row as SQL."""
-    for rows in mysql_rows(connection, ignore_list):
-        yield rows.table, rows.values
+    """Read the tables that have rows: the label of each, and each row as SQL."""
+    for table in select_tables(connection, ignore_list):
+        yield table.label, table.rows

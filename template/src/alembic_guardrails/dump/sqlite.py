@@ -3,45 +3,20 @@
 from collections.abc import Iterator
 
 from alembic.util import CommandError
-from alembic_guardrails.dump.base import Dump, Rows, is_empty, table_rows
+from alembic_guardrails.dump.base import (
+    Counter,
+    Dump,
+    TableRows,
+    has_rows,
+    is_wanted,
+    select_rows,
+)
 from alembic_guardrails.ignore import IgnoreList
-from alembic_guardrails.own_tables import OWN_TABLES
+from alembic_guardrails.schema.sqlite import read_objects
 from sqlalchemy import Connection, text
 
-STATEMENTS = """
-SELECT type, name, iif(name = tbl_name, '',
-    (SELECT ' on ' || type || ' ' || name FROM sqlite_master WHERE name = thing.tbl_name)), sql
-FROM sqlite_master thing WHERE sql <> '' AND name NOT GLOB 'sqlite_*'
-AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY rowid
-"""
-
-
-def dump(connection: Connection, ignore_list: IgnoreList, with_rows: bool) -> Dump:
-    """Take the statements that SQLite keeps; rows come before there are triggers."""
-    definition = Dump()
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    for kind, name, place, statement in connection.execute(text(STATEMENTS)).all():
-        if name in OWN_TABLES or ignore_list.matches(f"{kind} {name}{place}"):
-            continue
-        definition.create.append((f"{kind} {name}", statement))
-        if kind in ("table", "view"):
-            definition.drop.insert(0, f"DROP {kind.upper()} {quote(name)}")
-    if with_rows and (rows := sqlite_content(connection, ignore_list)):
-        tables = [it for it in definition.create if it[0].startswith("table ")]
-        rest = [it for it in definition.create if it not in tables]
-        definition.create = [*tables, *rows, *rest]
-    return definition
-
-
-def sqlite_content(connection: Connection, ignore_list: IgnoreList) -> list[tuple[str, str]]:
-    """The statements that insert rows and set counters."""
-    rows = [
-        (it.table, insert) for it in sqlite_rows(connection, ignore_list) for insert in it.inserts()
-    ]
-    counters = [(name, it) for name, _, it in read_counters(connection, ignore_list)]
-    # Inserting has counted already.
-    return rows + ([("", "DELETE FROM sqlite_sequence")] if counters else []) + counters
-
+# Tables that a virtual table makes for itself.
+SHADOW_TABLES = text("SELECT name FROM pragma_table_list WHERE type = 'shadow'")
 
 COLUMNS = text("""
 SELECT l.name, l.type, x.name FROM pragma_table_list l, pragma_table_xinfo(l.name) x
@@ -49,42 +24,78 @@ WHERE l.schema = 'main' AND l.type IN ('table', 'virtual') AND l.name NOT GLOB '
 AND x.hidden = 0 ORDER BY l.name, x.cid
 """)
 
+# quote() writes an infinite number as a name.
+LITERAL = """
+iif(typeof({0}) = 'real' AND abs({0}) = 9e999, iif({0} > 0, '9e999', '-9e999'), quote({0}))
+"""
+
 HAS_COUNTERS = text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")
 
-SQLITE_COUNTERS = text("SELECT name, seq FROM sqlite_sequence ORDER BY name")
+COUNTERS = text("SELECT name, seq FROM sqlite_sequence ORDER BY name")
 
 
-def sqlite_rows(connection: Connection, ignore_list: IgnoreList) -> Iterator[Rows]:
-    """Read each table that has rows."""
+def dump(connection: Connection, ignore_list: IgnoreList, *, with_rows: bool) -> Dump:
+    """Dump the statements that SQLite keeps; rows are inserted before there are triggers."""
+    result = Dump()
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    shadow_tables = set(connection.scalars(SHADOW_TABLES))
+    for stored in read_objects(connection):
+        if stored.name in shadow_tables or ignore_list.matches(stored.full_name):
+            continue
+        result.create.append((f"{stored.kind} {stored.name}", stored.statement))
+        if stored.kind in ("table", "view"):
+            result.drop.insert(0, f"DROP {stored.kind.upper()} {quote(stored.name)}")
+    if with_rows and (rows := content(connection, ignore_list)):
+        tables = [entry for entry in result.create if entry[0].startswith("table ")]
+        rest = [entry for entry in result.create if not entry[0].startswith("table ")]
+        result.create = [*tables, *rows, *rest]
+    return result
+
+
+def content(connection: Connection, ignore_list: IgnoreList) -> list[tuple[str, str]]:
+    """Return the statements that insert rows and set counters."""
+    tables = select_tables(connection, ignore_list)
+    inserts = [insert for table in tables for insert in table.inserts()]
+    counters = [
+        (label, statement) for label, _, statement in read_counters(connection, ignore_list)
+    ]
+    if counters:  # inserting rows has counted
+        counters.insert(0, ("", "DELETE FROM sqlite_sequence"))
+    return inserts + counters
+
+
+def select_tables(connection: Connection, ignore_list: IgnoreList) -> Iterator[TableRows]:
+    """Read each table that has rows.
+
+    Raises:
+        CommandError: A virtual table has rows.
+    """
     quote = connection.dialect.identifier_preparer.quote_identifier
     tables: dict[tuple[str, str], dict[str, str]] = {}
     for table, kind, column in connection.execute(COLUMNS).all():
-        tables.setdefault((table, kind), {})[column] = f"quote({quote(column)})"
-    for (table, kind), columns in tables.items():
-        if (
-            table in OWN_TABLES
-            or ignore_list.matches(f"table {table}")
-            or is_empty(connection, table)
-        ):
+        tables.setdefault((table, kind), {})[quote(column)] = LITERAL.format(quote(column))
+    for (table, kind), literals in tables.items():
+        if not is_wanted(ignore_list, table) or not has_rows(connection, quote(table)):
             continue
         if kind == "virtual":
-            raise CommandError(f"Table {table} has rows that SQL cannot keep: it is a virtual one")
-        yield table_rows(connection, table, columns)
+            raise CommandError(
+                f"Table {table} has rows that cannot be written as SQL: the table is virtual"
+            )
+        yield select_rows(connection, table, quote(table), literals)
 
 
-def read_counters(
-    connection: Connection, ignore_list: IgnoreList
-) -> Iterator[tuple[str, str, str]]:
-    """The last numbers of tables with AUTOINCREMENT."""
-    if connection.scalar(HAS_COUNTERS):
-        for table, number in connection.execute(SQLITE_COUNTERS).all():
-            if not ignore_list.matches(f"table {table}"):
-                name = table.replace("'", "''")
-                insert = "INSERT INTO sqlite_sequence (name, seq) VALUES"
-                yield f"last number of table {table}", str(number), f"{insert} ('{name}', {number})"
+def read_counters(connection: Connection, ignore_list: IgnoreList) -> Iterator[Counter]:
+    """Read the last numbers of tables with AUTOINCREMENT."""
+    if not connection.scalar(HAS_COUNTERS):
+        return
+    for table, number in connection.execute(COUNTERS).all():
+        if not ignore_list.matches(f"table {table}"):
+            name = table.replace("'", "''")
+            insert = f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{name}', {number})"  # noqa: S608
+            yield Counter(f"last number of table {table}", str(number), insert)
 
 
 def read_rows(connection: Connection, ignore_list: IgnoreList) -> Iterator[tuple[str, list[str]]]:
-    """Read each table that has rows: its name in words, and the values of each row as SQL."""
-    for rows in sqlite_rows(connection, ignore_list):
-        yield rows.table, rows.values
+    """Read the tables that have rows: the label of each, and each row as SQL."""
+    for table in select_tables(connection, ignore_list):
+        yield table.label, table.rows

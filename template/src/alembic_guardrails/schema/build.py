@@ -1,4 +1,4 @@
-"""A database that the revisions build, to compare with."""
+"""An empty database that revisions build, to compare with."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,23 +9,38 @@ from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
 from alembic_guardrails._alembic import upgrade_steps
 from alembic_guardrails.progress import Progress
+from alembic_guardrails.schema import snapshot
+from alembic_guardrails.trial import trial_config
+from sqlalchemy import Connection
 
 
-def upgrade(
-    config: Config, revision: str, note: Callable[[RevisionStep], None] = lambda step: None
-) -> None:
-    """Upgrade a database as `alembic.command.upgrade` does, and show how far that has come.
+def build_schema(
+    config: Config,
+    connection: Connection,
+    revision: str,
+    before_step: Callable[[RevisionStep], None] = lambda step: None,
+) -> dict[str, str]:
+    """Upgrade the database of `connection` to a revision, and return its schema.
 
-    `note` is told of each revision before it runs.
+    This is what `alembic upgrade` does, with its progress shown. `before_step` is called before
+    each revision runs.
+
+    Raises:
+        CommandError: Alembic or the guard refuses a revision.
+        DBAPIError: The database refuses a statement.
     """
-    script = ScriptDirectory.from_config(config)
+    trial = trial_config(config, connection)
+    script = ScriptDirectory.from_config(trial)
 
     def steps(current: Any, context: object) -> Iterable[RevisionStep]:
         todo = upgrade_steps(script, revision, current)
         progress = Progress("Building a database to compare with", "revisions", len(todo))
         for step in progress.track(todo):
-            note(step)
+            before_step(step)
             yield step
 
-    with EnvironmentContext(config, script, fn=steps, destination_rev=revision):
+    with EnvironmentContext(trial, script, fn=steps, destination_rev=revision):
         script.run_env()
+    schema = snapshot(connection)
+    connection.commit()
+    return schema

@@ -1,8 +1,10 @@
-"""What differs between two schemas, in words."""
+"""The differences between two schemas."""
 
 import re
-from collections.abc import Iterator
 from textwrap import indent
+
+# The table that an object belongs to, at the end of the name of the object.
+TABLE = re.compile(r" o[nf] (table .+)")
 
 
 def differences(
@@ -10,25 +12,32 @@ def differences(
     expected: dict[str, str],
     names: tuple[str, str] = ("database", "migrations"),
 ) -> list[str]:
-    """Say in words what only one of two schemas has, and what they define differently."""
+    """Return what only one of two schemas has, and what they define differently, one text each.
+
+    `names` are what the texts call the two schemas.
+    """
     here, there = names
     return [
-        *(f"only in the {here}: {it}{block(live[it])}" for it in lacking(expected, live)),
-        *(f"only in the {there}: {it}{block(expected[it])}" for it in lacking(live, expected)),
+        *(f"only in the {here}: {name}{block(live[name])}" for name in missing(expected, live)),
         *(
-            f"different: {it}\n  {here}{block(live[it])}\n  {there}{block(expected[it])}"
-            for it in live
-            if expected.get(it, live[it]) != live[it]
+            f"only in the {there}: {name}{block(expected[name])}"
+            for name in missing(live, expected)
+        ),
+        *(
+            f"different: {name}\n  {here}{block(live[name])}\n  {there}{block(expected[name])}"
+            for name in live
+            if expected.get(name, live[name]) != live[name]
         ),
     ]
 
 
-def lacking(schema: dict[str, str], other: dict[str, str]) -> Iterator[str]:
-    """What a schema lacks of another one: of whole tables the names alone."""
-    for name in other:
-        table = re.search(r" o[nf] (table .+)", name)
-        if name not in schema and (table is None or table[1] in schema):
-            yield name
+def missing(schema: dict[str, str], other: dict[str, str]) -> list[str]:
+    """Return what a schema lacks of another one; of a table that it lacks, the table alone."""
+    return [
+        name
+        for name in other
+        if name not in schema and ((table := TABLE.search(name)) is None or table[1] in schema)
+    ]
 
 
 def block(definition: str) -> str:

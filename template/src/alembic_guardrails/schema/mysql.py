@@ -2,69 +2,115 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from alembic_guardrails.own_tables import OWN_TABLES
+from alembic_guardrails.schema.base import StoredObject, as_text, execute_verbatim
 from sqlalchemy import Connection, text
 
-MYSQL = """
-SELECT table_type, table_name, '' FROM information_schema.tables WHERE table_schema = database()
-UNION SELECT routine_type, routine_name, '' FROM information_schema.routines
+# Triggers of a table run in the order in which they were created.
+OBJECTS = text("""
+SELECT table_type, table_name, '', 0 FROM information_schema.tables WHERE table_schema = database()
+UNION SELECT routine_type, routine_name, '', 0 FROM information_schema.routines
 WHERE routine_schema = database()
-UNION SELECT 'TRIGGER', trigger_name, concat(' on table ', event_object_table)
+UNION SELECT 'TRIGGER', trigger_name, concat(' on table ', event_object_table), action_order
 FROM information_schema.triggers WHERE trigger_schema = database()
-UNION SELECT 'EVENT', event_name, '' FROM information_schema.events WHERE event_schema = database()
-"""
+UNION SELECT 'EVENT', event_name, '', 0 FROM information_schema.events
+WHERE event_schema = database() ORDER BY 4, 2
+""")
 
-# What depends on who made something, where, and when, or on rows.
-DEFINER = r" DEFINER=(?:`[^`]*`@`[^`]*`|`[^`]*`)"
+KINDS = {"BASE TABLE": "table", "SYSTEM VERSIONED": "table"}
 
-COUNTER = r" AUTO_INCREMENT=\d+"
+DEFINER = re.compile(r" DEFINER=(?:`[^`]*`@`[^`]*`|`[^`]*`)")
 
-INCIDENTAL = (
-    DEFINER,
-    COUNTER,
-    r" (?:STARTS|AT) '[-: \d]+'",
-)
+# When an event begins depends on when it was created.
+TIMES = r" (?:STARTS|AT) '[-: \d]+'"
+
+# The kinds whose statements the server writes itself, with the name of the database in them.
+WRITTEN_BY_SERVER = ("table", "trigger", "view")
 
 
-def without_database(statement: str, kind: str, database: str) -> str:
-    """Take the name of the database out of a statement that the server has put it into.
+def quote_name(name: str) -> str:
+    """Quote a name in backticks, which every sql_mode takes."""
+    return "`" + name.replace("`", "``") + "`"
 
-    Texts keep it, and routines, which are as they were written.
+
+@contextmanager
+def default_mode(connection: Connection) -> Iterator[None]:
+    """Have the server write statements in one way, whatever the session or the server is set to."""
+    query = "SELECT @@sql_mode, @@sql_quote_show_create"
+    mode, quotes = connection.exec_driver_sql(query).one()
+    connection.exec_driver_sql("SET SESSION sql_mode = '', sql_quote_show_create = 1")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(
+            f"SET SESSION sql_mode = '{as_text(mode)}', sql_quote_show_create = {quotes}"
+        )
+
+
+def read_objects(connection: Connection) -> list[StoredObject]:
+    """Read each object but Alembic's tables; its statement names no definer and no database.
+
+    Triggers stand in the order in which they run.
     """
-    if kind not in ("TABLE", "TRIGGER", "VIEW"):
-        return statement
-    pattern = rf"('(?:[^'\\]|\\.|'')*')|(?<![.`]){re.escape(database)}\."
+    with default_mode(connection):
+        database = str(connection.scalar(text("SELECT database()")))
+        rows = connection.execute(OBJECTS).all()
+        return [
+            read_object(connection, database, KINDS.get(kind, kind.lower()), name, parent)
+            for kind, name, parent, _ in rows
+            if name not in OWN_TABLES
+        ]
+
+
+def read_object(
+    connection: Connection, database: str, kind: str, name: str, parent: str
+) -> StoredObject:
+    """Ask for the CREATE statement of an object."""
+    statement = f"SHOW CREATE {kind.upper()} {quote_name(name)}"
+    shown = execute_verbatim(connection, statement).mappings().one()
+    create = next(
+        str(value) for key, value in shown.items() if re.match("Create|SQL Original", key)
+    )
+    if kind in WRITTEN_BY_SERVER:
+        create = outside_texts(rf"(?<![.`]){re.escape(quote_name(database))}\.", create)
+    if kind != "table":
+        create = DEFINER.sub("", create, count=1)
+    return StoredObject(kind, name, parent, create, str(shown.get("sql_mode", "")))
+
+
+def outside_texts(pattern: str, statement: str) -> str:
+    """Take what a pattern matches out of a statement, but not out of the texts in it."""
+    pattern = rf"('(?:[^'\\]|\\.|'')*')|{pattern}"
     return re.sub(pattern, lambda match: match[1] or "", statement, flags=re.DOTALL)
 
 
+def without_counter(statement: str) -> str:
+    """Take the next number of a table, which depends on its rows, out of its CREATE statement."""
+    return outside_texts(r" AUTO_INCREMENT=\d+", statement)
+
+
 def read(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Read what MySQL and MariaDB write themselves, line by line where it is a table."""
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    database = quote(str(connection.scalar(text("SELECT database()"))))
-    for kind, name, place in connection.execute(text(MYSQL)).all():
-        if name in OWN_TABLES:
-            continue
-        kind = "TABLE" if kind in ("BASE TABLE", "SYSTEM VERSIONED") else kind
-        shown = connection.execute(text(f"SHOW CREATE {kind} {quote(name)}")).mappings().one()
-        definition = next(
-            str(value) for key, value in shown.items() if re.match("Create|SQL Original", key)
-        )
-        definition = without_database(definition, kind, database)
-        for pattern in INCIDENTAL:
-            definition = re.sub(pattern, "", definition)
-        if kind != "TABLE":
-            yield f"{kind.lower()} {name}{place}", definition
-            continue
-        items, _, options = definition.partition("(\n")[2].partition("\n) ")
-        yield f"table {name}", options
-        for line in items.split("\n"):
-            item = line.strip().removesuffix(",")
-            words, name_of_item, _ = item.split("`", 2)
-            if not words:
-                yield f"column {name_of_item} of table {name}", item
-            elif words.endswith("("):
-                yield f"{words.lower().rstrip('( ')} on table {name}", item
-            else:
-                part = "constraint" if words == "CONSTRAINT " else "index"
-                yield f"{part} {name_of_item} on table {name}", item
+    """Read the statements that the server writes, line by line where one creates a table."""
+    for stored in read_objects(connection):
+        if stored.kind == "table":
+            yield from table_parts(stored.name, stored.statement)
+        else:
+            yield stored.full_name, outside_texts(TIMES, stored.statement)
+
+
+def table_parts(table: str, statement: str) -> Iterator[tuple[str, str]]:
+    """Split a CREATE TABLE statement into options, columns, keys and constraints."""
+    parts, _, options = without_counter(statement).partition("(\n")[2].partition("\n) ")
+    yield f"table {table}", options
+    for line in parts.split("\n"):
+        part = line.strip().removesuffix(",")
+        words, name, _ = part.split("`", 2)
+        if not words:
+            yield f"column {name} of table {table}", part
+        elif words.endswith("("):
+            yield f"{words.lower().rstrip('( ')} on table {table}", part
+        else:
+            kind = "constraint" if words == "CONSTRAINT " else "index"
+            yield f"{kind} {name} on table {table}", part

@@ -3,23 +3,24 @@
 import re
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, text
+from alembic_guardrails.own_tables import OWN_TABLES
+from sqlalchemy import Connection, bindparam, text
 
 # Oids from 16384 on are not the system's:
 # https://www.postgresql.org/docs/current/system-catalog-initial-data.html
 # NOT NULL is a constraint since PostgreSQL 18, with a name that depends on the upgrade path.
-POSTGRESQL = """
+OBJECTS = text("""
 WITH extended AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
-scheme AS (
+own_schema AS (
     SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 ),
 relation AS (
     SELECT * FROM pg_class
-    WHERE relnamespace IN (TABLE scheme) AND relname NOT IN ('alembic_version', 'alembic_journal')
+    WHERE relnamespace IN (TABLE own_schema) AND relname NOT IN :own
     AND ('pg_class'::regclass, oid) NOT IN (TABLE extended)
 ),
-thing (aspect, class, id, part, definition) AS (
-    SELECT '', 'pg_namespace'::regclass::oid, oid, 0, '' FROM scheme
+entry (aspect, class, object, part, definition) AS (
+    SELECT '', 'pg_namespace'::regclass::oid, oid, 0, '' FROM own_schema
     UNION ALL
     SELECT '', 'pg_class'::regclass, r.oid, 0, concat_ws(' ',
         CASE relpersistence WHEN 'u' THEN 'UNLOGGED' END,
@@ -102,13 +103,13 @@ thing (aspect, class, id, part, definition) AS (
         format_type(nullif(typbasetype, 0), typtypmod),
         CASE WHEN typcollation <> 0 THEN 'COLLATE ' || typcollation::regcollation END,
         CASE WHEN typnotnull THEN 'NOT NULL' END, 'DEFAULT ' || typdefault)
-    FROM pg_type t WHERE typtype IN ('e', 'd', 'r') AND typnamespace IN (TABLE scheme)
+    FROM pg_type t WHERE typtype IN ('e', 'd', 'r') AND typnamespace IN (TABLE own_schema)
     UNION ALL
     SELECT '', 'pg_proc'::regclass, p.oid, 0, CASE prokind
         WHEN 'a' THEN (SELECT concat_ws(' ', 'AGGREGATE', aggtransfn, aggfinalfn, agginitval)
             FROM pg_aggregate WHERE aggfnoid = p.oid)
         ELSE pg_get_functiondef(p.oid) END
-    FROM pg_proc p WHERE pronamespace IN (TABLE scheme)
+    FROM pg_proc p WHERE pronamespace IN (TABLE own_schema)
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND deptype = 'i')
     UNION ALL
     SELECT '', 'pg_extension'::regclass, oid, 0, 'SCHEMA ' || extnamespace::regnamespace
@@ -118,31 +119,39 @@ thing (aspect, class, id, part, definition) AS (
         concat_ws(' ', evtevent, evttags::text, evtfoid::regproc, evtenabled)
     FROM pg_event_trigger
 )
-SELECT concat(aspect, pg_describe_object(class, id, part),
+SELECT concat(aspect, pg_describe_object(class, object, part),
         (SELECT ' on ' || pg_describe_object(class, indrelid, 0) FROM pg_index
-            WHERE indexrelid = id AND class = 'pg_class'::regclass),
+            WHERE indexrelid = object AND class = 'pg_class'::regclass),
         (SELECT ' on ' || pg_describe_object('pg_class'::regclass, stxrelid, 0)
-            FROM pg_statistic_ext WHERE oid = id AND class = 'pg_statistic_ext'::regclass),
+            FROM pg_statistic_ext WHERE oid = object AND class = 'pg_statistic_ext'::regclass),
         (SELECT ' on ' || pg_describe_object('pg_type'::regclass, contypid, 0)
             FROM pg_constraint
-            WHERE oid = id AND class = 'pg_constraint'::regclass AND contypid <> 0),
+            WHERE oid = object AND class = 'pg_constraint'::regclass AND contypid <> 0),
         (SELECT ' of ' || pg_describe_object(class, refobjid, 0)
             FROM pg_depend JOIN pg_sequence ON seqrelid = objid
-            WHERE (classid, objid, refclassid) = (class, id, class) AND deptype IN ('a', 'i'))),
+            WHERE (classid, objid, refclassid) = (class, object, class) AND deptype IN ('a', 'i'))),
     concat_ws(' ', definition, 'COMMENT ' || quote_literal(description))
-FROM thing LEFT JOIN pg_description
-    ON (classoid, objoid, objsubid) = (class, id, part) AND aspect = ''
-WHERE id >= 16384 AND (class, id) NOT IN (TABLE extended)
-"""
+FROM entry LEFT JOIN pg_description
+    ON (classoid, objoid, objsubid) = (class, object, part) AND aspect = ''
+WHERE object >= 16384 AND (class, object) NOT IN (TABLE extended)
+""").bindparams(bindparam("own", sorted(OWN_TABLES), expanding=True))
 
-# A list of texts that PostgreSQL has read back from its own words: there it casts them once more.
+# PostgreSQL words a list of texts in two ways: when it reads its own words back, it casts the texts
+# once more.
 CAST = re.compile(r"\(('(?:[^']|'')*'::character varying)\)::text|\((ARRAY\[[^]]*\])\)::text\[\]")
+
+# What the words of definitions depend on; names of other schemas than public are written out.
+SETTINGS = (
+    "SET LOCAL search_path TO public",
+    "SET LOCAL TimeZone TO 'UTC'",
+    "SET LOCAL DateStyle TO 'ISO'",
+    "SET LOCAL IntervalStyle TO 'postgres'",
+)
 
 
 def read(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Read PostgreSQL's catalogs, in its own words and with other schemas' names written out."""
-    connection.execute(text("SET LOCAL search_path TO public"))
-    for setting in ("TimeZone TO 'UTC'", "DateStyle TO 'ISO'", "IntervalStyle TO 'postgres'"):
-        connection.execute(text(f"SET LOCAL {setting}"))
-    for name, definition in connection.execute(text(POSTGRESQL)).all():
+    """Read the definitions that PostgreSQL's own functions write."""
+    for statement in SETTINGS:
+        connection.execute(text(statement))
+    for name, definition in connection.execute(OBJECTS).all():
         yield str(name), CAST.sub(r"\1\2", str(definition))

@@ -6,109 +6,130 @@ from itertools import groupby, pairwise
 from typing import TypeAlias
 
 from alembic_guardrails.own_tables import OWN_TABLES
+from alembic_guardrails.schema.base import StoredObject
 from sqlalchemy import Connection, text
 
-SQLITE = """
+OBJECTS = text("""
 SELECT type, name, iif(name = tbl_name, '',
-    (SELECT ' on ' || type || ' ' || name FROM sqlite_master WHERE name = thing.tbl_name)), sql
-FROM sqlite_master thing WHERE sql <> '' AND name NOT GLOB 'sqlite_*'
-"""
+    (SELECT ' on ' || type || ' ' || name FROM sqlite_master WHERE name = stored.tbl_name)), sql
+FROM sqlite_master stored WHERE sql <> '' AND name NOT GLOB 'sqlite_*' ORDER BY rowid
+""")
 
+# https://www.sqlite.org/lang_keywords.html says which quotes SQLite takes around names.
 TOKEN = re.compile(
-    r"""(?P<nothing>\s+|--[^\n]*|/\*.*?\*/)|(?P<string>'(?:[^']|'')*')
+    r"""(?P<ignored>\s+|--[^\n]*|/\*.*?\*/)|(?P<string>'(?:[^']|'')*')
     |"(?P<a>(?:[^"]|"")*)"|`(?P<b>(?:[^`]|``)*)`|\[(?P<c>[^]]*)\]
-    |not\s+null\b|\d[\d.]*|[\w$\u0080-\U0010ffff]+|\|\||[<>=!]=|<>|->>?|.""",
+    |\d[\d.]*|[\w$\u0080-\U0010ffff]+|\|\||[<>=!]=|<>|->>?|.""",
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
 
-# How a clause of a column begins; those in the first line are as good as one of the table.
+# The first words of a constraint: at a column it means the same as at the end of the table.
 CONSTRAINTS = ("constraint", "primary", "unique", "check", "foreign", "references")
 
+# The first words of what can stand behind the type of a column.
 CLAUSES = (*CONSTRAINTS, "not null", "null", "default", "collate", "generated", "as")
 
 Tokens: TypeAlias = list["str | Tokens"]
 
 
+def read_objects(connection: Connection) -> Iterator[StoredObject]:
+    """Read each object but Alembic's tables, in the order in which they were created."""
+    for kind, name, parent, statement in connection.execute(OBJECTS).all():
+        if name not in OWN_TABLES:
+            yield StoredObject(kind, name, parent, statement)
+
+
 def read(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Read the statements that SQLite keeps, so that spelling and order do not matter."""
-    for kind, name, place, sql in connection.execute(text(SQLITE)).all():
-        tokens = parse(sql)
-        if name in OWN_TABLES:
+    """Read the statements that SQLite keeps; how they are spelt and ordered does not count."""
+    for stored in read_objects(connection):
+        tokens = parse(stored.statement)
+        if stored.kind == "table" and tokens[1] != "virtual":
+            yield from table_parts(stored.name, tokens)
+        else:
+            yield stored.full_name, render(tokens)
+
+
+def table_parts(table: str, tokens: Tokens) -> Iterator[tuple[str, str]]:
+    """Split a CREATE TABLE statement into options, columns and constraints."""
+    _, _, _, body, *options = tokens
+    yield f"table {table}", ", ".join(sorted(map(render, split(options))))
+    for first, *rest in split(list(body)):
+        if first in CONSTRAINTS:
+            yield name_constraint([first, *rest], table)
             continue
-        if kind != "table" or tokens[1] == "virtual":
-            yield f"{kind} {name}{place}", written(tokens)
-            continue
-        _, _, _, body, *options = tokens
-        yield f"table {name}", ", ".join(sorted(map(written, split(options))))
-        for column, *definition in split(list(body)):
-            if column in CONSTRAINTS:
-                yield constraint([column, *definition], name)
-                continue
-            kind, *parts = clauses(definition)
-            own = sorted(written(part) for part in parts if part[0] not in CONSTRAINTS)
-            yield f"column {column} of table {name}", " ".join((written(kind), *own))
-            for part in parts:
-                if part[0] in CONSTRAINTS:
-                    yield constraint(part, name, [column])
+        type_, *clauses = split_clauses(rest)
+        own = sorted(render(clause) for clause in clauses if clause[0] not in CONSTRAINTS)
+        yield f"column {first} of table {table}", " ".join((render(type_), *own))
+        for clause in clauses:
+            if clause[0] in CONSTRAINTS:
+                yield name_constraint(clause, table, [first])
 
 
 def parse(sql: str) -> Tokens:
-    """Split SQL into words and signs, with what is in brackets as a list of its own.
+    """Split SQL into tokens in lower case; what stands in brackets is a list of its own.
 
-    Comments are left out; only strings, and names that are keywords here, stay quoted.
+    Comments are left out. Only strings, and names that are keywords here, stay quoted.
     """
     levels: list[Tokens] = [[]]
     for match in TOKEN.finditer(sql):
         word = " ".join((match["a"] or match["b"] or match["c"] or match[0]).lower().split())
-        if match["nothing"]:
+        if match["ignored"]:
             continue
         if match["string"]:
             levels[-1].append(match[0])
+        elif match["a"] and levels[-1][-1:] == ["default"]:  # is a string there
+            levels[-1].append("'" + match["a"].replace("'", "''").replace('""', '"') + "'")
         elif word == "(":
             levels.append([])
         elif word == ")":
             inner = levels.pop()
             levels[-1].append(inner)
+        elif word == "null" and not match.lastgroup and levels[-1][-1:] == ["not"]:
+            levels[-1][-1] = "not null"
         else:
-            quoted = match.lastgroup and word in CLAUSES
-            levels[-1].append(f'"{word}"' if quoted else word)
+            is_quoted_keyword = match.lastgroup and word in CLAUSES
+            levels[-1].append(f'"{word}"' if is_quoted_keyword else word)
     return levels[0]
 
 
-def written(tokens: Tokens) -> str:
-    """Write tokens as SQL again, always in the same way."""
+def render(tokens: Tokens) -> str:
+    """Write tokens as SQL, always in the same way."""
     return ", ".join(
-        " ".join(f"({written(it)})" if isinstance(it, list) else it for it in part)
+        " ".join(f"({render(token)})" if isinstance(token, list) else token for token in part)
         for part in split(tokens)
     )
 
 
 def split(tokens: Tokens) -> list[Tokens]:
-    """Split at the commas."""
-    return [list(part) for comma, part in groupby(tokens, lambda it: it == ",") if not comma]
+    """Split tokens at the commas."""
+    groups = groupby(tokens, lambda part: part == ",")
+    return [list(group) for is_comma, group in groups if not is_comma]
 
 
-def clauses(tokens: Tokens) -> list[Tokens]:
-    """Split a column's definition into its type and the clauses after it."""
-    parts: list[Tokens] = [[]]
+def split_clauses(tokens: Tokens) -> list[Tokens]:
+    """Split the definition of a column into its type and the clauses behind it."""
+    clauses: list[Tokens] = [[]]
     for before, token in pairwise(["", *tokens]):
-        named = parts[-1][:1] == ["constraint"] and len(parts[-1]) < 3
-        if token in CLAUSES and not named and before not in ("always", "default", "set"):
-            parts.append([])
-        if parts[-1] == ["default"] and isinstance(token, list):
-            parts[-1] += token
+        is_name = clauses[-1][:1] == ["constraint"] and len(clauses[-1]) < 3
+        if token in CLAUSES and not is_name and before not in ("always", "default", "set"):
+            clauses.append([])
+        if clauses[-1] == ["default"] and isinstance(token, list):
+            clauses[-1] += token
         else:
-            parts[-1].append(token)
-    return parts
+            clauses[-1].append(token)
+    return clauses
 
 
-def constraint(tokens: Tokens, table: str, column: Tokens | None = None) -> tuple[str, str]:
-    """Name a constraint, and write it as one of the table where it stands at a column."""
+def name_constraint(tokens: Tokens, table: str, column: Tokens | None = None) -> tuple[str, str]:
+    """Return the name and the definition of a constraint; one at a column is written at the table.
+
+    A constraint without a name has its definition for one.
+    """
     name, tokens = (tokens[1], tokens[2:]) if tokens[0] == "constraint" else ("", tokens)
     if column and tokens[0] == "references":
         tokens = ["foreign", "key", column, *tokens]
     elif column and tokens[0] in ("primary", "unique"):
         words = 2 if tokens[0] == "primary" else 1
         tokens = [*tokens[:words], column, *tokens[words:]]
-    definition = written(tokens)
+    definition = render(tokens)
     return f"constraint {name or definition} on table {table}", definition
