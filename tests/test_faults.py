@@ -1,4 +1,4 @@
-"""Fault injection: races, kills, errors half-way, locks. See tests/in_service."""
+"""Fault injection: races, kills, errors inside a revision, locks. See tests/in_service."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ IN_SERVICE = ROOT / "tests" / "in_service"
 def service(
     render: Render, environment: Callable[[Setup], Path], setup: Setup, scratch: Scratch
 ) -> Project:
-    """A service with six revisions, and with the programs that run inside of it."""
+    """A service with six revisions, and with the tests that run in its environment."""
     url = text_of(scratch(setup))
     project = render(**setup.answers(database_url=url, include_example=True))
     project.use(environment(setup))
@@ -30,8 +30,8 @@ def service(
     return project
 
 
-def passed(service: Project, *arguments: str) -> None:
-    """Run tests inside of the service."""
+def run_tests(service: Project, *arguments: str) -> None:
+    """Run tests in the service's environment, and check that they pass."""
     output = service.run("pytest", "-q", "--tb=short", *arguments)
     assert re.search(r"\d+ passed", output)
     print(output)
@@ -39,37 +39,37 @@ def passed(service: Project, *arguments: str) -> None:
 
 @pytest.mark.parametrize("setup", setups(SERVED[:1], pytest.mark.sweep))
 def test_faults(service: Project) -> None:
-    service.environment["ALIKE"] = "too"
-    passed(service, "in_service/faults.py")
+    service.environment["ON_ONE_DATABASE"] = "1"
+    run_tests(service, "in_service/faults.py")
 
 
-@pytest.mark.parametrize("setup", [it for it in PROGRAMS if it is not SERVED[0]], ids=str)
-def test_faults_that_are_not_alike(service: Project) -> None:
-    passed(service, "in_service/faults.py")
+@pytest.mark.parametrize("setup", [setup for setup in PROGRAMS if setup is not SERVED[0]], ids=str)
+def test_faults_that_differ_by_database(service: Project) -> None:
+    run_tests(service, "in_service/faults.py")
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_all_races(service: Project) -> None:
     service.environment["ROUNDS"] = "5"
-    passed(service, "in_service/races.py")
+    run_tests(service, "in_service/races.py")
 
 
 @pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_a_race(service: Project) -> None:
     service.environment["ROUNDS"] = "1"
-    passed(service, "in_service/races.py")
+    run_tests(service, "in_service/races.py")
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_all_kills(service: Project) -> None:
     service.environment["POINTS"] = "0:1"
-    passed(service, "-s", "in_service/kills.py")
+    run_tests(service, "-s", "in_service/kills.py")
 
 
 @pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_some_kills(service: Project, setup: Setup) -> None:
-    """Twice as many where each statement is committed by itself."""
+    """Where each statement commits, twice as many kills are tried."""
     service.environment["POINTS"] = "7:23" if setup.backend is MARIADB else "7:46"
-    passed(service, "in_service/kills.py")
+    run_tests(service, "in_service/kills.py")

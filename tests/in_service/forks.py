@@ -1,9 +1,9 @@
 """Commands of services, each in a fork of a process that has imported what takes long.
 
-Reads a request from each line, as JSON: what to run, which is answered with the fork's process id,
-or for which fork to wait, which is answered with its exit code, or with nothing if it goes on. What
-services have in common is imported here, from one environment; the rest, drivers among it, each
-fork imports from the environment that the command is of.
+Each line of the input is a request, as JSON. A request to run a command is answered with the
+process id of its fork, a request to wait for a fork with its exit code, or null while it runs. This
+process imports what the environments of all services have in common. Each fork imports the rest,
+such as drivers, from the environment of its service.
 """
 
 import atexit
@@ -38,30 +38,30 @@ import sqlalchemy.orm  # noqa: F401
 import uvicorn.main
 from alembic.script import write_hooks
 
-PACKAGES = next(it for it in sys.path if it.endswith("site-packages"))
+PACKAGES = next(path for path in sys.path if path.endswith("site-packages"))
 SCRIPTS: dict[str, Callable[[], Any]] = {
     "alembic": alembic.config.main,
     "migrations": lambda: importlib.import_module("alembic_guardrails.__main__").main(),
     "pytest": pytest.console_main,
     "uvicorn": uvicorn.main.main,
 }
-OTHERS = [it for it in sys.path[1:] if it != PACKAGES]  # of Python itself
+STANDARD = [path for path in sys.path[1:] if path != PACKAGES]
 BELOW = Path(PACKAGES).relative_to(sys.prefix)
 FILES = (Path(getattr(module, "__file__", None) or "") for module in sys.modules.values())
-COMMON = {it.relative_to(PACKAGES).parts[0] for it in FILES if it.is_relative_to(PACKAGES)}
-assert "greenlet" not in sys.modules, "async drivers bring it"
+COMMON = {path.relative_to(PACKAGES).parts[0] for path in FILES if path.is_relative_to(PACKAGES)}
+assert "greenlet" not in sys.modules, "only async drivers install it"
 
 
 def become(commands: Path) -> None:
-    """Be a Python of another environment, for what is not imported yet.
+    """Import from another environment from now on.
 
     Raises:
-        ModuleNotFoundError: it lacks something that is imported here.
+        ModuleNotFoundError: The environment lacks a package that is imported already.
     """
     home = commands.parent
     if missing := [name for name in COMMON if not (home / BELOW / name).exists()]:
         raise ModuleNotFoundError(f"{home} lacks {', '.join(missing)}")
-    sys.path[:] = [*OTHERS, str(home / BELOW)]
+    sys.path[:] = [*STANDARD, str(home / BELOW)]
     sys.executable = str(commands / "python")
     sys.prefix = sys.exec_prefix = str(home)
     importlib.reload(sysconfig)
@@ -69,7 +69,7 @@ def become(commands: Path) -> None:
 
 
 def run(commands: Path, program: str, *arguments: str) -> Any:
-    """Run a program in this process, as a new one would."""
+    """Run a program in this process as a new process would run it."""
     become(commands)
     sys.modules["__main__"] = ModuleType("__main__")
     sys.path[:0] = map(os.path.abspath, os.environ.get("PYTHONPATH", ".").split(os.pathsep))
@@ -87,11 +87,11 @@ def run(commands: Path, program: str, *arguments: str) -> Any:
             sys.argv = [*arguments[1:]]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
             return 0
-    raise ValueError(f"no program of the service: {program}")
+    raise ValueError(f"{program} is no program of the service")
 
 
 def end(code: int) -> None:
-    """End as the interpreter does, but for taking everything apart."""
+    """End the process as the interpreter does, without destroying its modules."""
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and not thread.daemon:
             thread.join()
@@ -102,7 +102,7 @@ def end(code: int) -> None:
 
 
 def fork(commands: Path, *command: str) -> int:
-    """Run it in a fork; return the fork's process id."""
+    """Run a command in a fork; return the fork's process id."""
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -123,7 +123,7 @@ def fork(commands: Path, *command: str) -> int:
 
 
 def wait(child: int, options: int = 0) -> int | None:
-    """Wait for a fork; return its exit code, if it has ended."""
+    """Wait for a fork; return its exit code, or None if it still runs."""
     ended, status = os.waitpid(child, options)
     return os.waitstatus_to_exitcode(status) if ended else None
 
@@ -131,13 +131,15 @@ def wait(child: int, options: int = 0) -> int | None:
 def start(
     folder: str, variables: dict[str, str], commands: str, command: list[str], output: str
 ) -> int:
-    """Start a command with other streams, in another folder and environment than this process's;
-    return its process id."""
+    """Start a command in a folder, with these variables, and with its output in a file.
+
+    Return its process id.
+    """
     file = os.open(output, os.O_WRONLY | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)
-    # In the order in which it is printed, as on a terminal.
+    # Line by line, so that both streams are in order.
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
     os.chdir(folder)
@@ -147,7 +149,7 @@ def start(
 
 
 def run_hook(command: Sequence[str], cwd: str | None = None) -> None:
-    """Run what Alembic runs after it wrote a revision."""
+    """Run a hook of Alembic, which runs after a new revision is written."""
     python, *arguments = command
     if arguments[0] != "-m" or arguments[1] == "ruff":
         subprocess.run(command, check=False, cwd=cwd)
@@ -163,7 +165,7 @@ if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     requests = os.fdopen(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    gc.freeze()  # forks share what is never collected
+    gc.freeze()  # forks share memory that is never collected
     for line in requests:
         request = json.loads(line)
         answer = wait(**request) if "child" in request else start(**request)

@@ -16,7 +16,7 @@ import uvicorn
 from alembic.config import main
 from alembic_guardrails import CURRENT
 from my_service.main import app
-from runner import LOG, alembic, empty, end, on_database, start
+from runner import LOG, drop_all, end, run_alembic, run_on_database, start
 
 REPLICAS = 8
 STARTED, GO = Path("started"), Path("go")
@@ -45,46 +45,46 @@ def downgrade():
 
 
 class Replicas:
-    """Processes that serve, each on a port that it alone can have, and what they answered."""
+    """Processes that serve, each on a port of its own, and their answers."""
 
     def __init__(self, first: Callable[[], object]) -> None:
         self.sockets = [socket.socket() for _ in range(REPLICAS)]
-        for it in self.sockets:
-            it.bind(("127.0.0.1", 0))
-        self.processes = [start(lambda it=it: (first(), serve(it))) for it in self.sockets]
+        for each in self.sockets:
+            each.bind(("127.0.0.1", 0))
+        self.processes = [start(lambda on=each: (first(), serve(on))) for each in self.sockets]
         self.answers: list[list[str]] = [[] for _ in self.sockets]
 
     def ask(self) -> set[str]:
-        """Ask each whether it is ready."""
-        for one, answers in zip(self.sockets, self.answers, strict=True):
-            answers.append(ask(one.getsockname()[1], "/health/ready"))
+        """Ask each process whether it is ready; return the different answers."""
+        for each, answers in zip(self.sockets, self.answers, strict=True):
+            answers.append(ask(each.getsockname()[1], "/health/ready"))
         return {answers[-1] for answers in self.answers}
 
     def wait_for(self, answer: str) -> None:
-        """Ask until all answer this."""
+        """Ask until all processes give this answer."""
         wait(lambda: self.ask() == {answer})
 
     def stop(self) -> None:
-        """End all of them, as who deploys does; none has ended by itself or with an error."""
+        """Terminate all processes, and check that none of them has ended with an error."""
         for process in self.processes:
             os.kill(process, signal.SIGTERM)
         assert {end(process) for process in self.processes} <= {0, -signal.SIGTERM}
-        for it in self.sockets:
-            it.close()
+        for each in self.sockets:
+            each.close()
 
 
 def serve(on: socket.socket) -> None:
-    """Serve until the end."""
+    """Serve until the process is terminated."""
     uvicorn.Server(uvicorn.Config(app)).run(sockets=[on])
 
 
 def migrate() -> None:
-    """Do what the migrate step does."""
+    """Run what the migrate step runs."""
     main(["upgrade", "head"])
 
 
 def ask(port: int, path: str) -> str:
-    """Get a page; return its status and what it says, or that nobody is there."""
+    """Get a page; return its status, the reason for an error, or that the port refuses."""
     try:
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as response:
             return f"{response.status}"
@@ -95,7 +95,7 @@ def ask(port: int, path: str) -> str:
 
 
 def wait(until: Callable[[], object]) -> None:
-    """Wait for something that comes soon."""
+    """Wait until the function returns something true, for a minute at most."""
     deadline = time.monotonic() + 60
     while not until():
         assert time.monotonic() < deadline, LOG.read_text()
@@ -104,17 +104,17 @@ def wait(until: Callable[[], object]) -> None:
 
 @pytest.fixture(autouse=True)
 def _database() -> Iterator[None]:
-    """A database at 0001, and a revision that ends when it is told."""
+    """A database at 0001, and a second revision that runs until the file `go` exists."""
     for file in (STARTED, GO, LOG):
         file.unlink(missing_ok=True)
-    empty()
-    assert alembic("upgrade", "0001") == 0, LOG.read_text()
+    drop_all()
+    assert run_alembic("upgrade", "0001") == 0, LOG.read_text()
     REVISION.write_text(REVISION_TEXT, encoding="utf-8")
 
 
 @pytest.fixture
 def replicas() -> Iterator[Callable[..., Replicas]]:
-    """Start replicas that are gone after the test."""
+    """Start replicas, and stop them after the test."""
     with ExitStack() as stack:
 
         def begin(first: Callable[[], object] = lambda: None) -> Replicas:
@@ -126,17 +126,17 @@ def replicas() -> Iterator[Callable[..., Replicas]]:
 
 
 def revisions() -> list[str]:
-    """Where the database is."""
-    return on_database(lambda it: list(it.scalars(CURRENT)))
+    """Return the revisions of the database."""
+    return run_on_database(lambda connection: list(connection.scalars(CURRENT)))
 
 
 def ran_once() -> bool:
-    """Whether one process ran the revision, and no other."""
+    """Whether exactly one process ran the revision."""
     return LOG.read_text().count("Running upgrade 0001 -> 0002") == 1
 
 
 def test_each_migrates_before_it_serves(replicas: Callable[..., Replicas]) -> None:
-    """As init containers do."""
+    """As in init containers."""
     eight = replicas(migrate)
     wait(STARTED.exists)
     wait(lambda: LOG.read_text().count("Waiting for another migration") == REPLICAS - 1)
@@ -152,7 +152,7 @@ def test_each_migrates_before_it_serves(replicas: Callable[..., Replicas]) -> No
 
 
 def test_one_migrates_before_all_serve(replicas: Callable[..., Replicas]) -> None:
-    """As compose's migrate step and the Job do."""
+    """As in the migrate step of compose.yaml and in the Job."""
     GO.touch()
     assert end(start(migrate)) == 0
     eight = replicas()
@@ -162,14 +162,14 @@ def test_one_migrates_before_all_serve(replicas: Callable[..., Replicas]) -> Non
     assert {answer for answers in eight.answers for answer in answers} <= {"refused", "200"}
 
 
-def test_nobody_serves_too_early(replicas: Callable[..., Replicas]) -> None:
-    """As in a rollout that did not wait for its migrations."""
+def test_no_replica_serves_too_early(replicas: Callable[..., Replicas]) -> None:
+    """As in a rollout that does not wait for its migrations."""
     migration = start(migrate)
     wait(STARTED.exists)
     eight = replicas()
     early = "503 The database is at revision 0001, the service needs 0002."
     eight.wait_for(early)
-    assert [ask(it.getsockname()[1], "/health") for it in eight.sockets] == ["200"] * REPLICAS
+    assert [ask(each.getsockname()[1], "/health") for each in eight.sockets] == ["200"] * REPLICAS
 
     GO.touch()
     assert end(migration) == 0

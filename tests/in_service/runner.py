@@ -1,4 +1,4 @@
-"""Alembic, run many times from one process of a service's environment; each run is a fork."""
+"""Run Alembic many times from one process in a service's environment, each time in a fork."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ LOG = Path("runs.log")
 
 
 def start(work: Callable[[], object]) -> int:
-    """Do some work in a fork; return its process id."""
+    """Call `work` in a fork, whose output goes to the log; return the fork's process id."""
     sys.stdout.flush()
     child = os.fork()
     if child:
@@ -29,8 +29,8 @@ def start(work: Callable[[], object]) -> int:
         sys.stdout = sys.stderr = LOG.open("a", buffering=1)
         work()
         code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:
@@ -38,17 +38,17 @@ def start(work: Callable[[], object]) -> int:
 
 
 def end(child: int) -> int:
-    """Wait for a fork; return its exit code, or minus the signal that killed it."""
+    """Wait for a fork; return its exit code, or minus the number of the signal that killed it."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def alembic(*arguments: str) -> int:
+def run_alembic(*arguments: str) -> int:
     """Run Alembic's command line in a fork; return its exit code."""
     return end(start(lambda: main(list(arguments))))
 
 
-def at_once(runners: int, *arguments: str) -> list[int]:
-    """Run Alembic in forks that wait for each other behind a pipe; return their exit codes."""
+def run_at_once(runners: int, *arguments: str) -> list[int]:
+    """Run Alembic in forks that begin at the same time; return their exit codes."""
     waiting, go = os.pipe()
 
     def run() -> None:
@@ -62,8 +62,8 @@ def at_once(runners: int, *arguments: str) -> list[int]:
     return [end(child) for child in children]
 
 
-def alembic_killed(point: int, *arguments: str) -> int:
-    """Run Alembic, and kill it before or after a statement: point 2n is before the n-th."""
+def run_and_kill(point: int, *arguments: str) -> int:
+    """Run Alembic, and kill it before (point 2n) or after (2n + 1) its n-th statement."""
     seen = 0
 
     def kill(*_: object) -> None:
@@ -80,8 +80,8 @@ def alembic_killed(point: int, *arguments: str) -> int:
     return end(start(work))
 
 
-def alembic_killed_after(words: str, *arguments: str) -> int:
-    """Run Alembic, and kill it after a statement with these words."""
+def run_and_kill_after(words: str, *arguments: str) -> int:
+    """Run Alembic, and kill it after the first statement that contains these words."""
 
     def kill(_: object, __: object, statement: str, *others: object) -> None:
         if words in statement:
@@ -94,8 +94,8 @@ def alembic_killed_after(words: str, *arguments: str) -> int:
     return end(start(work))
 
 
-def on_database(work: Callable[[sa.Connection], Any]) -> Any:
-    """Work on a connection of its own, committed."""
+def run_on_database(work: Callable[[sa.Connection], Any]) -> Any:
+    """Call `work` with a connection of its own, commit, and return the result."""
 
     def committed(connection: sa.Connection) -> Any:
         result = work(connection)
@@ -105,18 +105,35 @@ def on_database(work: Callable[[sa.Connection], Any]) -> Any:
     return run_with_connection(URL, committed)
 
 
-def state() -> set[str]:
-    """What is in the database, a line for each column, key, constraint, index and row."""
+def execute(statement: str) -> None:
+    """Execute a statement, and commit."""
+    run_on_database(lambda connection: connection.exec_driver_sql(statement).close())
+
+
+def fetch_rows(query: str) -> list[Any]:
+    """Return the rows of a query."""
+    return list(run_on_database(lambda connection: connection.exec_driver_sql(query).all()))
+
+
+def fetch_value(query: str) -> Any:
+    """Return the first value of a query."""
+    return run_on_database(lambda connection: connection.exec_driver_sql(query).scalar())
+
+
+def read_state() -> set[str]:
+    """Return a line for each column, key, constraint, index and row of the database."""
 
     def read(connection: sa.Connection) -> set[str]:
         inspector = sa.inspect(connection)
         lines = set()
         for name in inspector.get_table_names():
             table = sa.Table(name, sa.MetaData(), autoload_with=connection)
-            # Moments are the only values that no two runs have in common.
-            stable = [it for it in table.columns if not isinstance(it.type, sa.DateTime)]
+            # Timestamps are the only values that differ between two runs.
+            stable = [
+                column for column in table.columns if not isinstance(column.type, sa.DateTime)
+            ]
             stable.sort(key=lambda column: column.name)
-            for things in (
+            for items in (
                 inspector.get_columns(name),
                 [inspector.get_pk_constraint(name)],
                 inspector.get_foreign_keys(name),
@@ -125,15 +142,15 @@ def state() -> set[str]:
                 inspector.get_indexes(name),
                 connection.execute(sa.select(*stable)).all(),
             ):
-                lines |= {f"{name}: {thing}" for thing in things}
+                lines |= {f"{name}: {item}" for item in items}
         return lines
 
-    lines: set[str] = on_database(read)
+    lines: set[str] = run_on_database(read)
     return lines
 
 
-def empty() -> None:
-    """Have the database without a table, whatever was in it."""
+def drop_all() -> None:
+    """Drop all tables of the database."""
     if URL.get_backend_name() == "sqlite":
         for suffix in ("", "-journal"):
             Path(f"{URL.database}{suffix}").unlink(missing_ok=True)
@@ -149,4 +166,4 @@ def empty() -> None:
             connection.exec_driver_sql(f"DROP TABLE `{name}`")
         connection.exec_driver_sql("SET foreign_key_checks = 1")
 
-    on_database(drop)
+    run_on_database(drop)

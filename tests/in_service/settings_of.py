@@ -1,4 +1,4 @@
-"""Read what a service gets from its files: a line of JSON in, a line of JSON out, for each."""
+"""Read the settings of services: one line of JSON with a request in, one with an answer out."""
 
 import importlib
 import json
@@ -14,25 +14,25 @@ from sqlalchemy import URL
 
 
 def parts(url: URL) -> list[Any]:
-    """What a URL says, as JSON can hold it."""
+    """Return the parts of a URL as JSON can hold them."""
     return [*url[:6], dict(url.query)]
 
 
 def forget(package: str) -> None:
-    """Have the next import read the files again."""
+    """Forget the modules of a package, so that the next import reads its files again."""
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]
     importlib.invalidate_caches()
 
 
 def read_urls(package: str, variables: dict[str, str]) -> list[Any]:
-    """The URLs that the service and its migrations connect with, with these variables set."""
+    """Return the URLs of the service and of its migrations, with these variables set."""
     settings = importlib.import_module(f"{package}.settings")
     migrations = importlib.import_module("alembic_guardrails.settings")
     os.environ.update(variables)
     try:
-        told = Path(".env").exists() or "DATABASE_URL" in variables
-        service = settings.Settings().database_url if told else None
+        has_url = Path(".env").exists() or "DATABASE_URL" in variables
+        service = settings.Settings().database_url if has_url else None
         alembic = migrations.read_settings(Config("alembic.ini", cmd_opts=Namespace(x=None)))
     finally:
         for name in variables:
@@ -43,7 +43,7 @@ def read_urls(package: str, variables: dict[str, str]) -> list[Any]:
 def import_all(package: str) -> list[str]:
     """Import each module of a package; return their names."""
     parent = importlib.import_module(package)
-    modules = [it.name for it in walk_packages(parent.__path__, f"{package}.")]
+    modules = [module.name for module in walk_packages(parent.__path__, f"{package}.")]
     for name in modules:
         if not name.endswith("__main__"):
             importlib.import_module(name)

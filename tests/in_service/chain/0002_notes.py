@@ -1,4 +1,4 @@
-"""Notes, which go with their customer, and rows to lose."""
+"""A table whose rows cascade with their customers, with rows in it."""
 
 import sqlalchemy as sa
 from alembic import op

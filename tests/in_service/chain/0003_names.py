@@ -1,4 +1,4 @@
-"""A name becomes a first and a last one, row by row, each moved once."""
+"""Split the name into first and last name, row by row, and count the changes of each row."""
 
 import sqlalchemy as sa
 from alembic import op

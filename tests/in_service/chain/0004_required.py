@@ -1,4 +1,4 @@
-"""The old name goes: on SQLite the parent of cascading children is rebuilt."""
+"""Drop the old name; SQLite rebuilds the parent of cascading rows."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Renamed, narrowed, constrained."""
+"""Rename a table and a column, delete rows, and add a constraint."""
 
 import sqlalchemy as sa
 from alembic import op

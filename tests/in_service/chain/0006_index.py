@@ -1,4 +1,4 @@
-"""An index on a table in use."""
+"""An index on a table that is in use."""
 
 from alembic_guardrails.op import create_index_concurrently, drop_index_concurrently
 
