@@ -1,7 +1,8 @@
 """${message}
 
-Revision: ${up_revision}
+Revision ID: ${up_revision}
 Revises: ${down_revision | comma,n}
+Create Date: ${create_date}
 """
 
 from collections.abc import Sequence

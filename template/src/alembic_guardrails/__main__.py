@@ -3,6 +3,7 @@
 import ast
 import logging
 import os
+import re
 import signal
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -10,10 +11,15 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from textwrap import fill
+from types import ModuleType
 
 from alembic.config import Config
 from alembic.util import CommandError
 from alembic_guardrails import commands
+
+# So that help fits a terminal of 80 columns.
+WIDTH = 79
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,26 +29,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: The code is 0 if all went well, 1 if the command failed, 2 for arguments that
             cannot be understood, and 130 after Ctrl-C or SIGTERM.
     """
-    names = [it.name for it in iter_modules(commands.__path__)]
-    parser = ArgumentParser(
-        prog="migrations", add_help=False, formatter_class=RawDescriptionHelpFormatter
-    )
-    parser.add_argument("command", choices=names, nargs="?")
-    add_common_arguments(parser)
+    parser = main_parser()
     chosen, rest = parser.parse_known_args(arguments)
     if chosen.command is None:
         parser.add_argument("-h", "--help", action="help")
-        parser.epilog = "\n".join(f"{name:10}{summary(name)}" for name in names)
         parser.parse_args(rest)
         parser.error("name a command, such as `migrations verify`; --help lists them")
     sys.exit(run(chosen.command, rest, chosen.config, chosen.x))
 
 
+def main_parser() -> ArgumentParser:
+    """Return the parser for the name of the command and what all commands take."""
+    names = [module.name for module in iter_modules(commands.__path__)]
+    lines = (f"{name:8}{summary(name)}" for name in names)
+    parser = ArgumentParser(
+        prog="migrations",
+        usage="%(prog)s [-h] [-c FILE] [-x KEY=VALUE] COMMAND ...",
+        description="Commands beside those of `alembic`. `COMMAND --help` says more about one.",
+        epilog="\n".join(fill(line, WIDTH, subsequent_indent=" " * 8) for line in lines),
+        formatter_class=RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("command", choices=names, nargs="?", metavar="COMMAND", help="see below")
+    add_common_arguments(parser)
+    return parser
+
+
 def add_common_arguments(parser: ArgumentParser) -> None:
     """Add the arguments that each command takes, named as Alembic's."""
     default = os.environ.get("ALEMBIC_CONFIG", "alembic.ini")
-    parser.add_argument("-c", "--config", default=default, help="Alembic's settings")
-    parser.add_argument("-x", action="append", help="url=... for another database")
+    parser.add_argument(
+        "-c", "--config", default=default, metavar="FILE", help="Alembic's settings; %(default)s"
+    )
+    parser.add_argument(
+        "-x", action="append", metavar="KEY=VALUE", help="url=... names another database"
+    )
 
 
 def summary(name: str) -> str:
@@ -51,34 +73,60 @@ def summary(name: str) -> str:
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
-def run(name: str, arguments: Sequence[str], file: str, x: list[str] | None) -> int:
-    """Run a command with its own arguments; return the exit code."""
-    module = import_module(f"{commands.__name__}.{name}")
-    command = getattr(module, name)
+def description(command: object) -> str:
+    """Return the docstring of a command as help: wrapped, without the errors that it raises."""
+    text = re.sub(r"(?s)\bRaises\b.*", "", command.__doc__ or "").strip()
+    return "\n\n".join(fill(" ".join(part.split()), WIDTH) for part in re.split(r"\n\s*\n", text))
+
+
+def command_parser(name: str, module: ModuleType) -> ArgumentParser:
+    """Return the parser for the arguments of a command."""
     parser = ArgumentParser(
         prog=f"migrations {name}",
-        description=command.__doc__,
+        description=description(getattr(module, name)),
+        epilog=f"example:\n  uv run {commands.EXAMPLES[name]}",
         formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     if add_arguments := getattr(module, "add_arguments", None):
         add_arguments(parser)
     add_common_arguments(parser)
-    options = vars(parser.parse_args(arguments))
-    for common in ("config", "x"):
-        del options[common]
-    attributes = {"configure_logger": False}
-    config = Config(file, cmd_opts=Namespace(x=x), attributes=attributes)
-    configure_logging()
-    # An exception, so that temporary databases are dropped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return parser
+
+
+def run(name: str, arguments: Sequence[str], file: str, x: list[str] | None) -> int:
+    """Run a command with its own arguments; return the exit code."""
     try:
-        command(config, **options)
+        module = import_command(name)
+        options = vars(command_parser(name, module).parse_args(arguments))
+        del options["config"], options["x"]
+        attributes = {"configure_logger": False}
+        config = Config(file, cmd_opts=Namespace(x=x), attributes=attributes)
+        configure_logging()
+        # An exception, so that temporary databases are dropped.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        getattr(module, name)(config, **options)
     except CommandError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def import_command(name: str) -> ModuleType:
+    """Import the module of a command.
+
+    Raises:
+        CommandError: The command needs a package that is not installed.
+    """
+    try:
+        return import_module(f"{commands.__name__}.{name}")
+    except ModuleNotFoundError as error:
+        raise CommandError(
+            f"`migrations {name}` needs {error.name}, a development dependency that is not"
+            " installed: run `uv sync`."
+        ) from error
 
 
 def configure_logging() -> None:

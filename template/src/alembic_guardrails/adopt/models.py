@@ -9,7 +9,7 @@ from pathlib import Path
 from alembic_guardrails.adopt.names import file_name, free, plural, singular, words
 from alembic_guardrails.adopt.reflect import read_tables
 from alembic_guardrails.adopt.render import Renderer
-from alembic_guardrails.dump.revision import ruff
+from alembic_guardrails.formatting import run_ruff
 from sqlacodegen.models import (
     ColumnAttribute,
     Model,
@@ -67,7 +67,7 @@ def write_models(
         "format --silent",
         "check --silent --add-noqa",
     ):
-        ruff(*command.split(), "--config", "pyproject.toml", "--no-cache", str(folder))
+        run_ruff(*command.split(), "--config", "pyproject.toml", "--no-cache", str(folder))
     said = {}
     for table in tables:
         key = ".".join(filter(None, table))

@@ -1,9 +1,10 @@
-"""Add a new revision to the history file."""
+"""Format a new revision, and add it to the history file."""
 
 from argparse import ArgumentParser
 from pathlib import Path
 
 from alembic.config import Config
+from alembic_guardrails.formatting import format_revision
 from alembic_guardrails.history import History, write
 from alembic_guardrails.history.file import digests, entries
 
@@ -14,7 +15,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def record(config: Config, path: str) -> None:
-    """Add a new revision to the ledger; Alembic calls this for each that it writes."""
+    """Format a new revision, and add it to the history file.
+
+    Alembic runs this for each revision that it writes.
+    """
+    format_revision(Path(path))
     history = History(config)
     file = Path(path).resolve()  # as Alembic has those that it reads
     new = {id: text for id, text in history.texts.items() if history.paths[id] == file}

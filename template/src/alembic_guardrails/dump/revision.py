@@ -1,17 +1,15 @@
 """Raw SQL revisions: how they are written."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from alembic.util import CommandError
 from alembic_guardrails.dump.base import Dump
+from alembic_guardrails.formatting import run_ruff
 
 REVISION = '''"""{title}
 
-Revision: {revision}
-Revises: nothing
+Revision ID: {revision}
+Revises:
 """
 
 from collections.abc import Sequence
@@ -76,8 +74,8 @@ def write_revision(
         guard="    require_empty_tables(DROP)\n" if was_found else "",
     )
     path.write_text(written, "utf-8", newline="\n")
-    ruff("format", "--quiet", str(path))
-    found = json.loads(ruff("check", "--exit-zero", "--output-format=json", str(path)))
+    run_ruff("format", "--quiet", str(path))
+    found = json.loads(run_ruff("check", "--exit-zero", "--output-format=json", str(path)))
     if codes := sorted({str(it["code"]) for it in found}):
         text = path.read_text("utf-8")
         path.write_text(f"# ruff: noqa: {', '.join(codes)}\n{text}", "utf-8", newline="\n")
@@ -93,15 +91,3 @@ def sql_literal(statement: str) -> str:
         if readable and quotes not in statement and statement[-1:] not in (quotes[0], "\\"):
             return f"{raw}{quotes}{statement}{quotes}"
     return repr(statement)
-
-
-def ruff(*arguments: str) -> str:
-    """Run ruff, a development dependency; return what it prints.
-
-    Raises CommandError if it fails.
-    """
-    command = (sys.executable, "-m", "ruff", *arguments)
-    result = subprocess.run(command, capture_output=True, encoding="utf-8")  # noqa: S603
-    if result.returncode:
-        raise CommandError(f"ruff failed: {result.stderr.strip() or result.stdout.strip()}")
-    return result.stdout

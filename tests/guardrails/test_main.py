@@ -1,0 +1,154 @@
+"""The command line."""
+
+import logging
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pkgutil import iter_modules
+
+import pytest
+from alembic.util import CommandError
+from alembic_guardrails import __main__ as command_line
+from alembic_guardrails import commands
+
+from .conftest import Project
+
+COMMANDS = [module.name for module in iter_modules(commands.__path__)]
+
+# Prints the modules that a command has imported.
+IMPORTED = """
+import sys
+from alembic_guardrails.__main__ import main
+try:
+    main()
+finally:
+    print(*sys.modules)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _process() -> Iterator[None]:
+    """Put back what a command changes in its process."""
+    handler = signal.getsignal(signal.SIGTERM)
+    progress = logging.getLogger("alembic.progress")
+    level = progress.level
+    yield
+    signal.signal(signal.SIGTERM, handler)
+    progress.setLevel(level)
+
+
+def run(*arguments: str) -> object:
+    """Run the command line; return the exit code."""
+    with pytest.raises(SystemExit) as end:
+        command_line.main(arguments)
+    return end.value.code
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_a_screen(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*filter(None, [command]), "--help") == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 30
+    assert max(map(len, lines)) < 80
+    assert "Raises" not in "".join(lines)
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--help")
+
+    listed = capsys.readouterr().out.split("\n\n")[-1]
+    for command in COMMANDS:
+        assert f"\n{command:8}" in f"\n{listed}"
+
+
+def test_each_command_has_an_example() -> None:
+    assert [*commands.EXAMPLES] == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_can_be_run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line takes their arguments."""
+    program, name, *arguments = shlex.split(commands.EXAMPLES[command].partition(" > ")[0])
+    called = []
+    module = command_line.import_command(command)
+    monkeypatch.setattr(module, command, lambda config, **options: called.append(options))
+
+    assert (program, name) == ("migrations", command)
+    assert run(name, *arguments) == 0
+    assert len(called) == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("unknown",), ("verify", "--unknown")])
+def test_arguments_that_cannot_be_understood(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    assert "migrations" in capsys.readouterr().err
+
+
+def test_create(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"sqlite:///{project.path}/data/other.db"
+
+    assert run("-x", f"url={url}", "create") == run("create", "-x", f"url={url}") == 0
+    assert (project.path / "data").is_dir()
+    assert not capsys.readouterr().err
+
+
+def test_an_error_is_a_sentence(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("-x", "URL=sqlite:///other.db", "create") == 1
+
+    assert capsys.readouterr().err.startswith("FAILED: ")
+
+
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (CommandError("No."), 1)])
+def test_exit_codes(
+    project: Project, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int
+) -> None:
+    def fail(config: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(command_line.import_command("create"), "create", fail)
+
+    assert run("create") == code
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(config: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(command_line.import_command("create"), "create", end)
+
+    assert run("create") == 130
+
+
+def test_a_missing_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'inflect'", name="inflect")
+
+    monkeypatch.setattr(command_line, "import_module", fail)
+
+    assert run("adopt") == 1
+    assert "`migrations adopt` needs inflect, a development dep" in capsys.readouterr().err
+
+
+def test_a_command_imports_what_it_needs(project: Project) -> None:
+    project.revision("a", "pass")
+    command = (sys.executable, "-c", IMPORTED, "verify")
+
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    modules = result.stdout.splitlines()[-1].split()
+    assert "alembic_guardrails.commands.verify" in modules
+    parts = {".".join(module.split(".")[:2]) for module in modules}
+    assert not {f"alembic_guardrails.{part}" for part in ("adopt", "dump", "lint")} & parts
+    assert not {"fastapi", "pydantic", "pydantic_settings"} & {*modules}
+    assert [it for it in modules if it.startswith("alembic_guardrails.commands.")] == [
+        "alembic_guardrails.commands.verify"
+    ]
