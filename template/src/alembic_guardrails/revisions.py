@@ -46,13 +46,23 @@ def read_superseded(directory: ScriptDirectory) -> dict[str, Script]:
     Raises:
         CommandError: A revision follows one that does not exist.
     """
+    return {
+        superseded: base
+        for base in read_bases(directory)
+        for superseded in getattr(base.module, "replaces", ())
+    }
+
+
+def read_bases(directory: ScriptDirectory) -> list[Script]:
+    """Return the revisions that follow none.
+
+    Raises:
+        CommandError: A revision follows one that does not exist.
+    """
     try:
-        bases = directory.get_revisions(directory.get_bases())
+        return [*filter(None, directory.get_revisions(directory.get_bases()))]
     except KeyError as error:
         raise CommandError(
             f"Revision {error} does not exist, but another one follows it. Run `migrations repair`"
             " to see which."
         ) from error
-    return {
-        superseded: base for base in bases for superseded in getattr(base.module, "replaces", ())
-    }

@@ -1,18 +1,18 @@
 """The SQL of revisions, for people who review them."""
 
-import os
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
-from io import StringIO
 from textwrap import indent
 
 from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
 from alembic_guardrails.history import chosen_revisions
-from alembic_guardrails.offline.recorder import failure
+from alembic_guardrails.offline import run_offline
+from alembic_guardrails.offline.failure import describe_failure
+from alembic_guardrails.revisions import read_bases
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,49 +27,59 @@ def sql(config: Config, rev_range: str | None = None) -> None:
 
     Reads the revisions of the range, START included, or else those that are not released, all if
     git cannot tell; needs no database, and says in a comment where a revision does.
+
+    Raises:
+        CommandError: A revision is missing, or has an error that it has on every database.
     """
-    script = ScriptDirectory.from_config(config)
-    revisions, released = chosen_revisions(config, script, rev_range)
+    directory = ScriptDirectory.from_config(config)
+    read_bases(directory)
+    revisions, released = chosen_revisions(config, directory, rev_range)
     if not revisions:
         config.print_stdout("-- No new revisions; released: %s", len(released))
         return
+    upgrade = render(config, directory, revisions, is_upgrade=True)
+    downgrade = render(config, directory, revisions[::-1], is_upgrade=False)
     config.print_stdout("-- To be read, not run: `alembic upgrade head` also waits, and resumes.\n")
-    config.print_stdout("%s", rendered(config, script, revisions, is_upgrade=True))
-    back = rendered(config, script, revisions[::-1], is_upgrade=False)
-    config.print_stdout("%s", indent(back, "-- ", lambda line: True).replace("-- \n", "--\n"))
+    config.print_stdout("%s", upgrade)
+    commented = indent(downgrade, "-- ", lambda line: True).replace("-- \n", "--\n")
+    config.print_stdout("%s", commented)
 
 
-def rendered(
-    config: Config, script: ScriptDirectory, revisions: Sequence[Script], *, is_upgrade: bool
+def render(
+    config: Config, directory: ScriptDirectory, revisions: Sequence[Script], *, is_upgrade: bool
 ) -> str:
-    """The SQL of these revisions, in this order."""
-    steps = [RevisionStep(script.revision_map, it, is_upgrade) for it in revisions]
-    before = {id for step in steps for id in step.from_revisions}
-    after = {id for step in steps for id in step.to_revisions}
+    """Return the SQL of these revisions, in this order.
 
-    def migrate(heads: object, context: MigrationContext) -> Iterator[RevisionStep]:
+    Raises:
+        CommandError: A revision has an error that it has on every database.
+    """
+    steps = [RevisionStep(directory.revision_map, script, is_upgrade) for script in revisions]
+    before = {revision for step in steps for revision in step.from_revisions}
+    after = {revision for step in steps for revision in step.to_revisions}
+
+    def migrate(context: MigrationContext) -> Iterator[RevisionStep]:
         for step in steps:
             step.migration_fn = attempt(step.migration_fn, step.revision.path, context)
             yield step
 
-    config.output_buffer = StringIO()
-    with EnvironmentContext(
-        config, script, fn=migrate, as_sql=True, starting_rev=sorted(before - after)
-    ):
-        script.run_env()
-    return config.output_buffer.getvalue()
+    return run_offline(config, directory, migrate, starting_rev=sorted(before - after))
 
 
 def attempt(run: Callable[[], None], path: str, context: MigrationContext) -> Callable[[], None]:
-    """Run half of a revision as far as it gets without a database."""
+    """Return a function that runs half of a revision as far as it gets without a database."""
 
     @wraps(run)
     def attempted() -> None:
         try:
             run()
         except Exception as error:
-            line, reason = failure(error, path)
-            place = f"{os.path.relpath(path)}:{line}"
-            context.impl.static_output(f"-- {place}: the rest is left out: {reason}")
+            failure = describe_failure(error, path)
+            if failure.is_error_of_code:
+                raise CommandError(
+                    f"{failure.place}: the revision fails on every database: {failure.reason}"
+                ) from error
+            context.impl.static_output(
+                f"-- {failure.place}: the rest is left out: {failure.reason}"
+            )
 
     return attempted

@@ -13,7 +13,6 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.operations.ops import BulkInsertOp
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
@@ -33,6 +32,7 @@ from alembic_guardrails.history.squash import (
     recoverable,
 )
 from alembic_guardrails.ignore import read_ignore_list
+from alembic_guardrails.offline import run_offline
 from alembic_guardrails.offline.recorder import ROWS, Recorder
 from alembic_guardrails.schema.build import build_schema
 from alembic_guardrails.schema.compare import differences
@@ -225,19 +225,19 @@ def read_offline(
     changing: list[str] = []
     others: list[str] = []
 
-    def read(heads: object, context: MigrationContext) -> list[Any]:
+    def read(context: MigrationContext) -> list[Any]:
+        recorder = Recorder(context)
         for script in scripts:
-            recorder = Recorder(context, script)
-            if recorder.error or any(
-                isinstance(it.operation, BulkInsertOp)
-                or (ROWS.match(it.statement) and not READS.match(it.statement))
-                for it in recorder.steps
+            recording = recorder.record_upgrade(script)
+            if recording.failure or any(
+                isinstance(step.operation, BulkInsertOp)
+                or (ROWS.match(step.statement) and not READS.match(step.statement))
+                for step in recording.steps
             ):
                 changing.append(script.revision)
-            if any(ABOUT_SERVER.search(it.statement) for it in recorder.steps):
+            if any(ABOUT_SERVER.search(step.statement) for step in recording.steps):
                 others.append(script.revision)
         return []
 
-    with EnvironmentContext(trial_config(config), directory, fn=read, as_sql=True):
-        directory.run_env()
+    run_offline(config, directory, read)
     return changing, others

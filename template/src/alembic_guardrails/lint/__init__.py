@@ -1,67 +1,58 @@
 """Operations of revisions that lock, lose data or break the previous release, before they run.
 
-Rules are named as in squawk, which reads the SQL for PostgreSQL: https://squawkhq.com/docs/rules
+`rules.py` is the list of rules: each is one entry.
 """
 
-import os
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from alembic.operations import ops
-from alembic.runtime.migration import MigrationContext
-from alembic.script import Script
-from alembic_guardrails.lint.operations import (
-    dangers,
-    dangers_together,
-    fits_empty_columns,
-    table_of,
-)
-from alembic_guardrails.lint.rules import RULES
-from alembic_guardrails.lint.squawk import dangers_in_sql
-from alembic_guardrails.offline.recorder import Recorder
-
-ALLOW = re.compile(r"# allow: ([a-z-]+(?:, [a-z-]+)*)")
+from alembic_guardrails.lint.rule import Finding, Reading
+from alembic_guardrails.lint.rules import BY_NAME, RULES
+from alembic_guardrails.lint.source import Source
+from alembic_guardrails.lint.squawk import find_in_sql
+from alembic_guardrails.offline.failure import Failure
 
 
-def report(revision: Script, context: MigrationContext) -> Iterator[str]:
-    """What is wrong with a revision, a line each."""
-    recorder = Recorder(context, revision)
-    path = os.path.relpath(revision.path)
-    lines = Path(revision.path).read_text(encoding="utf-8").splitlines()
-    allowed = {
-        rule: number
-        for number, line in enumerate(lines, 1)
-        for rules in ALLOW.findall(line)
-        for rule in rules.split(", ")
-    }
-    found = dict(findings(recorder))
-    for (line, rule), sentence in sorted(found.items()):
-        if rule not in allowed:
-            yield f"{path}:{line}: {rule}: {sentence}"
-    for rule in sorted(allowed.keys() - {rule for _, rule in found}):
-        yield f"{path}:{allowed[rule]}: unused-allow: nothing here needs `# allow: {rule}`"
+def lint_revision(reading: Reading) -> set[Finding]:
+    """Return what is unsafe in one direction of a revision, whatever its comments allow."""
+    failure = reading.recording.failure
+    findings = {describe_stop(failure)} if failure else set()
+    for step_line, name, sentence in find_breaks(reading):
+        rule = BY_NAME.get(name)
+        if not (reading.is_downgrade and rule and rule.is_for_previous_release):
+            findings.add(Finding(step_line, name, sentence))
+    return findings
 
 
-def findings(recorder: Recorder) -> Iterator[tuple[tuple[int, str], str]]:
-    """What is unsafe in a revision: the line, the rule and a sentence on it."""
-    steps, dialect = recorder.steps, recorder.impl.dialect
-    if recorder.error:
-        line, error = recorder.error
-        yield (line, "unreadable"), f"the rest cannot be read without a database: {error}"
-    new: set[object] = set()
-    for step in steps:
-        table = table_of(step)
-        if isinstance(step.operation, ops.CreateTableOp):
-            new.add(table)
-        elif isinstance(step.operation, ops.AddColumnOp) and step.operation.column.nullable:
-            new.add((table, step.operation.column.name))
-        if table not in new and not fits_empty_columns(step, new, dialect):
-            for rule in dangers(step, dialect):
-                yield (step.line, rule), RULES[rule]
-    if dialect.name == "postgresql":
-        for step, rule in dangers_together(recorder, new):
-            yield (step.line, rule), RULES[rule]
-        for step, rule, sentence in dangers_in_sql(recorder):
-            if table_of(step) not in new:
-                yield (step.line, rule), RULES.get(rule, sentence)
+def find_breaks(reading: Reading) -> Iterator[tuple[int, str, str]]:
+    """Yield the line, the rule and the sentence of all that breaks a rule."""
+    for rule in RULES:
+        for step in rule.steps(reading):
+            yield step.line, rule.name, rule.sentence
+    if reading.dialect.name == "postgresql":
+        for step, name, sentence in find_in_sql(reading.recording):
+            if not reading.is_on_new_table(step):
+                yield step.line, name, sentence
+
+
+def describe_stop(failure: Failure) -> Finding:
+    """Return the finding for a revision that stops."""
+    if failure.is_error_of_code:
+        sentence = f"the revision fails on every database: {failure.reason}"
+        return Finding(failure.line, "error-in-code", sentence)
+    sentence = f"the rest cannot be read without a database: {failure.reason}"
+    return Finding(failure.line, "unreadable", sentence)
+
+
+def apply_comments(findings: set[Finding], source: Source) -> list[Finding]:
+    """Return the findings that no comment allows, and the comments that allow nothing."""
+    kept = [
+        finding
+        for finding in findings
+        if not any(allow.covers(finding.rule, finding.line) for allow in source.allows)
+    ]
+    unused = [
+        Finding(allow.line, "unused-allow", f"nothing here needs `# allow: {allow.rule}`")
+        for allow in source.allows
+        if not any(allow.covers(finding.rule, finding.line) for finding in findings)
+    ]
+    return sorted([*kept, *unused])

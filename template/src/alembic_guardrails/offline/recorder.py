@@ -1,28 +1,36 @@
 """Running a revision without a database, to see what it does."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from io import StringIO
-from traceback import walk_stack, walk_tb
+from traceback import walk_stack
 from typing import Any, NamedTuple
 
 from alembic.operations import BatchOperations, MigrateOperation, Operations
-from alembic.operations.ops import BulkInsertOp, ExecuteSQLOp
+from alembic.operations.ops import BulkInsertOp, CreateTableOp, ExecuteSQLOp
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 from alembic_guardrails._alembic import become_op, count_result_columns
+from alembic_guardrails.offline.failure import Failure, describe_failure
+from alembic_guardrails.offline.reflection import reflect_recorded
+from alembic_guardrails.offline.tables import Key, RecordedTable, TableBuilder, Tables
 from sqlalchemy import URL, Connection, Engine, NullPool, event
+from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement
 
 ROWS = re.compile(r"\s*(?:DELETE|INSERT|MERGE|REPLACE|SELECT|UPDATE|WITH)\b", re.IGNORECASE)
+
+TYPE = re.compile(r"\b(CREATE|DROP)\s+TYPE\s+(?:IF\s+EXISTS\s+)?([\w.\"]+)", re.IGNORECASE)
 
 
 class Step(NamedTuple):
     """An operation, where the revision calls for it, and where its SQL begins in all of it.
 
-    `statement` is what the revision wrote itself, `rebuilds` whether SQLite copies the table.
+    `number` counts the steps of a revision; `statement` is what the revision wrote itself,
+    `rebuilds` whether SQLite copies the table, `commits` whether it is in an autocommit block.
     """
 
     operation: MigrateOperation
@@ -30,6 +38,60 @@ class Step(NamedTuple):
     sql_line: int
     statement: str = ""
     rebuilds: bool = False
+    commits: bool = False
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one direction of a revision does: its operations, and their SQL where it has any.
+
+    `failure` says why the revision stopped, if it did; `tables` and `types` are what the schema has
+    afterwards.
+    """
+
+    path: str
+    steps: list[Step]
+    sql: str
+    failure: Failure | None
+    tables: Tables
+    types: frozenset[str]
+
+
+@dataclass
+class Recorder:
+    """Runs revisions one after the other: each sees the schema that those before it have built."""
+
+    context: MigrationContext
+    tables: Tables = field(default_factory=dict)
+    types: frozenset[str] = frozenset()
+
+    def record_upgrade(self, script: Script) -> Recording:
+        """Run a revision's upgrade(); the next revision sees its schema."""
+        recording = self.record(script, "upgrade")
+        self.tables, self.types = recording.tables, recording.types
+        return recording
+
+    def record_downgrade(self, script: Script) -> Recording:
+        """Run the downgrade() of the revision that was upgraded last."""
+        return self.record(script, "downgrade")
+
+    def record(self, script: Script, direction: str) -> Recording:
+        """Run one direction of a revision."""
+        operations = RecordedOperations(self.context, script.path, self.tables, self.types)
+        failure = None
+        try:
+            getattr(script.module, direction)()
+        except Exception as error:
+            failure = describe_failure(error, script.path)
+        return Recording(
+            script.path,
+            operations.steps,
+            operations.sql.getvalue(),
+            failure,
+            operations.builder.tables,
+            operations.read_types(),
+        )
 
 
 class NoRows:
@@ -38,9 +100,10 @@ class NoRows:
     rowcount = lastrowid = 0
 
     def fetchone(self) -> None:
-        return None
+        """Return no row."""
 
     def fetchall(self) -> list[Any]:
+        """Return no rows."""
         return []
 
     def __getattr__(self, name: str) -> "NoRows":
@@ -50,64 +113,82 @@ class NoRows:
         return self
 
 
-def failure(error: Exception, path: str) -> tuple[int, str]:
-    """The line where a revision stopped, and why."""
-    frames = walk_tb(error.__traceback__)
-    lines = [line for frame, line in frames if frame.f_code.co_filename == path]
-    return lines[-1] if lines else 1, f"{type(error).__name__}: {error}".splitlines()[0]
+class RecordedOperations(Operations):
+    """What `alembic.op` is while a revision runs."""
 
-
-class Recorder(Operations):
-    """What `alembic.op` is while a revision runs: the operations, and their SQL where it has any.
-
-    `error` says why the revision stopped, if it did.
-    """
-
-    def __init__(self, context: MigrationContext, script: Script) -> None:
+    def __init__(
+        self,
+        context: MigrationContext,
+        path: str,
+        tables: Mapping[Key, RecordedTable],
+        types: Collection[str],
+    ) -> None:
+        """Take the place of `alembic.op` for the revision in the file `path`."""
         super().__init__(context)
-        self.path = script.path
+        self.path = path
         self.steps: list[Step] = []
         self.sql = context.impl.output_buffer = StringIO()
         self.sql_line = self.sql_read = 0
-        self.error: tuple[int, str] | None = None
-        dialect = context.dialect
+        self.commits = False
+        self.builder = TableBuilder(tables, context.dialect)
+        self.types = frozenset(types)
         connect: Any = NoRows
+        dialect = reflect_recorded(context.dialect, lambda: self.builder.tables, self.read_types)
         engine = Engine(NullPool(connect), dialect, URL.create(dialect.name))
         event.listen(engine, "before_cursor_execute", self.execute_on_bind)
         self.bind = engine.connect()
         become_op(self)
-        try:
-            script.module.upgrade()
-        except Exception as error:
-            self.error = failure(error, script.path)
+
+    def read_types(self) -> frozenset[str]:
+        """Return the names of the types that are there after what has run so far."""
+        types = set(self.types)
+        for verb, name in TYPE.findall(self.sql.getvalue()):
+            change = types.add if verb.upper() == "CREATE" else types.discard
+            change(name.replace('"', "").rpartition(".")[2])
+        return frozenset(types)
 
     def is_revision(self, frame: Any) -> bool:
         """Whether a frame runs a line of the revision's own file."""
         return bool(frame.f_code.co_filename == self.path)
 
-    def record(self, operation: MigrateOperation, statement: str = "", **how: bool) -> None:
-        """Note an operation."""
-        line = next((line for at, line in walk_stack(None) if self.is_revision(at)), 1)
+    def read_sql(self) -> None:
+        """Read the SQL that has been written since the last operation."""
         self.sql.seek(self.sql_read)
-        self.sql_line += self.sql.read().count("\n")
+        lines = self.sql.read().splitlines()
+        self.sql_line += len(lines)
         self.sql_read = self.sql.tell()
-        self.steps.append(Step(operation, line, self.sql_line, statement, **how))
+        marks = [line for line in lines if line in {"BEGIN;", "COMMIT;"}]
+        if marks:
+            self.commits = marks[-1] == "COMMIT;"
+
+    def record(
+        self, operation: MigrateOperation, statement: str = "", *, rebuilds: bool = False
+    ) -> None:
+        """Record an operation."""
+        line = next((line for at, line in walk_stack(None) if self.is_revision(at)), 1)
+        self.read_sql()
+        number = len(self.steps)
+        step = Step(operation, line, self.sql_line, statement, rebuilds, self.commits, number)
+        self.steps.append(step)
+        self.builder.apply(operation, statement)
         # Statements that change or read rows have parameters, which not every value can stand for.
         if statement and not ROWS.match(statement):
             self.migration_context.impl.static_output(f"{statement};")
 
     def get_bind(self) -> Connection:
-        """A connection to no database: what it executes is noted, what it selects is empty."""
+        """Return a connection to no database: what it executes is recorded, and selects no rows."""
         return self.bind
 
     def execute_on_bind(self, bind: Connection, cursor: Any, statement: str, *rest: Any) -> None:
-        """Note a statement, and say how many columns the rows would have that are not there."""
+        """Record a statement, and say how many columns the rows would have that are not there."""
         columns = count_result_columns(rest[1].compiled) or 1
         cursor.description = [("?", *(None,) * 6)] * columns
         self.record(ExecuteSQLOp(statement), statement)
+        if isinstance(element := getattr(rest[1].compiled, "statement", None), CreateTable):
+            self.builder.apply(CreateTableOp.from_table(element.element))
 
     def invoke(self, operation: MigrateOperation) -> Any:
-        """Note an operation and render its SQL."""
+        """Record an operation and render its SQL."""
         if isinstance(operation, ExecuteSQLOp):
             text = operation.sqltext
             if isinstance(text, ClauseElement):
@@ -120,7 +201,7 @@ class Recorder(Operations):
     def batch_alter_table(
         self, table_name: str, schema: str | None = None, *args: Any, **kwargs: Any
     ) -> Iterator[BatchOperations]:
-        """Note the operations of a batch one by one; SQLite would have to read the table."""
+        """Record the operations of a batch one by one; SQLite would have to read the table."""
         with super().batch_alter_table(table_name, schema, recreate="never") as batch:
             rebuilds = self.impl.dialect.name == "sqlite"
             note = partial(self.record, rebuilds=True) if rebuilds else self.invoke

@@ -1,0 +1,280 @@
+"""The tables that operations of revisions build, in the form in which SQLAlchemy reflects them."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from alembic.operations import MigrateOperation, ops
+from alembic.operations.schemaobj import SchemaObjects
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Constraint,
+    DefaultClause,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
+
+Entry = dict[str, Any]
+
+Key = tuple[str | None, str]
+
+# The names that databases give to what has none, which later revisions drop by that name.
+POSTGRESQL_NAMES = {
+    PrimaryKeyConstraint: "{table}_pkey",
+    UniqueConstraint: "{table}_{columns}_key",
+    ForeignKeyConstraint: "{table}_{columns}_fkey",
+    CheckConstraint: "{table}_check",
+}
+MYSQL_NAMES = {
+    PrimaryKeyConstraint: "PRIMARY",
+    UniqueConstraint: "{column}",
+    ForeignKeyConstraint: "{table}_ibfk_{number}",
+    CheckConstraint: "CONSTRAINT_{number}",
+}
+NAMES: Mapping[str, Mapping[type[Constraint], str]] = {
+    "postgresql": POSTGRESQL_NAMES,
+    "mysql": MYSQL_NAMES,
+    "mariadb": MYSQL_NAMES,
+}
+
+LISTS: Mapping[type[Constraint], str] = {
+    UniqueConstraint: "unique_constraints",
+    ForeignKeyConstraint: "foreign_keys",
+    CheckConstraint: "check_constraints",
+}
+
+NAME = r"""((?:"[^"]+"|`[^`]+`|\[[^]]+\]|[\w.$])+)"""
+
+CREATED_OR_DROPPED = re.compile(
+    rf"\s*(?:(CREATE)\s+(?:UNLOGGED\s+)?|DROP\s+)TABLE\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?{NAME}",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class RecordedTable:
+    """What SQLAlchemy's inspector says of a table: a dictionary for each thing."""
+
+    columns: dict[str, Entry] = field(default_factory=dict)
+    primary_key: Entry = field(default_factory=lambda: {"constrained_columns": [], "name": None})
+    unique_constraints: list[Entry] = field(default_factory=list)
+    foreign_keys: list[Entry] = field(default_factory=list)
+    check_constraints: list[Entry] = field(default_factory=list)
+    indexes: list[Entry] = field(default_factory=list)
+
+    def copy(self) -> "RecordedTable":
+        """Return a table that can be changed by itself."""
+        return replace(
+            self,
+            columns=dict(self.columns),
+            primary_key=dict(self.primary_key),
+            **{name: list(getattr(self, name)) for name in (*LISTS.values(), "indexes")},
+        )
+
+
+Tables = dict[Key, RecordedTable]
+
+
+class TableBuilder:
+    """Applies operations to tables.
+
+    A table that SQL of the revision's own creates is there, and has no columns.
+    """
+
+    def __init__(self, tables: Mapping[Key, RecordedTable], dialect: Dialect) -> None:
+        self.tables = dict(tables)
+        self.dialect = dialect
+        self.schema_objects = SchemaObjects()
+
+    def apply(self, operation: MigrateOperation, statement: str = "") -> None:
+        """Change the tables as an operation does, if it is about tables."""
+        if statement:
+            self.apply_statement(statement)
+            return
+        if isinstance(operation, ops.CreateTableOp):
+            self.tables[operation.schema, operation.table_name] = self.build(operation.to_table())
+            return
+        key = table_of(operation)
+        if isinstance(operation, ops.DropTableOp):
+            self.tables.pop(key, None)
+        elif key in self.tables and isinstance(operation, ops.RenameTableOp):
+            self.tables[operation.schema, operation.new_table_name] = self.tables.pop(key)
+        elif key in self.tables:
+            table = self.tables[key] = self.tables[key].copy()
+            self.change(table, operation)
+
+    def apply_statement(self, statement: str) -> None:
+        """Create or drop a table as a statement does."""
+        if match := CREATED_OR_DROPPED.match(statement):
+            parts = re.sub(r'[`"\[\]]', "", match[2]).removeprefix("public.").rpartition(".")
+            key = parts[0] or None, parts[2]
+            if match[1]:
+                self.tables.setdefault(key, RecordedTable())
+            else:
+                self.tables.pop(key, None)
+
+    def build(self, source: Table) -> RecordedTable:
+        """Return what a database would say of a table."""
+        table = RecordedTable()
+        for column in source.columns:
+            table.columns[column.name] = self.column(column)
+        for constraint in sorted(source.constraints, key=lambda constraint: str(constraint.name)):
+            self.constrain(table, source.name, constraint)
+        for index in source.indexes:
+            table.indexes.append(index_entry(index))
+        return table
+
+    def column(self, column: Column[Any]) -> Entry:
+        """Return what a database would say of a column."""
+        default = None
+        if isinstance(column.server_default, DefaultClause):
+            default = render_default(column.server_default, self.dialect)
+        return {
+            "name": column.name,
+            "type": column.type,
+            "nullable": bool(column.nullable),
+            "default": default,
+            "autoincrement": column.autoincrement,
+            "comment": column.comment,
+        }
+
+    def constrain(self, table: RecordedTable, name: str, constraint: Constraint) -> None:
+        """Add a constraint to a table of this name."""
+        kind = type(constraint)
+        columns = [column.name for column in getattr(constraint, "columns", ())]
+        entry: Entry = {"name": constraint.name and str(constraint.name)}
+        if isinstance(constraint, PrimaryKeyConstraint):
+            if columns:
+                entry["constrained_columns"] = columns
+                table.primary_key = self.named(entry, kind, name, columns, [])
+            return
+        if isinstance(constraint, ForeignKeyConstraint):
+            target = constraint.elements[0].target_tokens
+            entry |= {
+                "constrained_columns": columns,
+                "referred_schema": target[0],
+                "referred_table": target[1],
+                "referred_columns": [element.target_tokens[2] for element in constraint.elements],
+                "options": {},
+            }
+        elif isinstance(constraint, CheckConstraint):
+            entry["sqltext"] = str(constraint.sqltext)
+        elif isinstance(constraint, UniqueConstraint):
+            entry["column_names"] = columns
+        present: list[Entry] = getattr(table, LISTS.get(kind, "check_constraints"))
+        present.append(self.named(entry, kind, name, columns, present))
+
+    def named(
+        self, entry: Entry, kind: type, table: str, columns: list[str], present: list[Entry]
+    ) -> Entry:
+        """Return a constraint with the name that the database gives it if it has none."""
+        if not entry["name"] and (pattern := NAMES.get(self.dialect.name, {}).get(kind)):
+            entry["name"] = pattern.format(
+                table=table,
+                columns="_".join(columns),
+                column=next(iter(columns), ""),
+                number=len(present) + 1,
+            )
+        return entry
+
+    def change(self, table: RecordedTable, operation: MigrateOperation) -> None:
+        """Change a table as an operation does."""
+        match operation:
+            case ops.AddColumnOp(table_name=name, column=column, schema=schema):
+                added = self.build(self.schema_objects.table(name, column, schema=schema))
+                if added.primary_key["constrained_columns"]:
+                    table.primary_key = added.primary_key
+                table.columns |= added.columns
+                for kind in (*LISTS.values(), "indexes"):
+                    getattr(table, kind).extend(getattr(added, kind))
+            case ops.DropColumnOp(column_name=column):
+                table.columns.pop(column, None)
+                keep_entries(table, lambda entry: column not in columns_of(entry))
+            case ops.AlterColumnOp():
+                self.alter_column(table, operation)
+            case ops.CreateIndexOp():
+                table.indexes.append(index_entry(operation.to_index()))
+            case ops.DropIndexOp(index_name=name) | ops.DropConstraintOp(constraint_name=name):
+                keep_entries(table, lambda entry: entry["name"] != name)
+            case ops.AddConstraintOp():
+                name = str(getattr(operation, "table_name", None) or table_of(operation)[1])
+                self.constrain(table, name, operation.to_constraint())
+
+    def alter_column(self, table: RecordedTable, operation: ops.AlterColumnOp) -> None:
+        """Change a column, and its name where keys and indexes have it."""
+        old = operation.column_name
+        if old not in table.columns:
+            return
+        entry = dict(table.columns[old])
+        if operation.modify_type is not None:
+            entry["type"] = operation.modify_type
+        if operation.modify_nullable is not None:
+            entry["nullable"] = operation.modify_nullable
+        if operation.modify_server_default is not False:
+            default = operation.modify_server_default
+            entry["default"] = None if default is None else render_default(default, self.dialect)
+        name = entry["name"] = str(operation.modify_name or old)
+        table.columns = {
+            (name if column == old else column): (entry if column == old else present)
+            for column, present in table.columns.items()
+        }
+        if name != old:
+            rename_in_entries(table, old, name)
+
+
+def table_of(operation: Any) -> Key:
+    """Return the schema and the name of the table that an operation changes."""
+    if isinstance(operation, ops.CreateForeignKeyOp):
+        return operation.kw.get("source_schema"), operation.source_table
+    return getattr(operation, "schema", None), getattr(operation, "table_name", None) or ""
+
+
+def render_default(default: Any, dialect: Dialect) -> str:
+    """Write a default as a database has it: text in quotes, all else as it is."""
+    value = getattr(default, "arg", default)
+    if isinstance(value, str):
+        return "'{}'".format(value.replace("'", "''"))
+    return str(value.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+
+def index_entry(index: Index) -> Entry:
+    """Return what a database would say of an index."""
+    names = [getattr(expression, "name", None) for expression in index.expressions]
+    return {
+        "name": str(index.name),
+        "column_names": names,
+        "unique": bool(index.unique),
+        "include_columns": [],
+        "dialect_options": {},
+    }
+
+
+def columns_of(entry: Entry) -> Iterable[str]:
+    """Return the columns of a key, a constraint or an index."""
+    return entry.get("constrained_columns") or entry.get("column_names") or ()
+
+
+def keep_entries(table: RecordedTable, is_kept: Callable[[Entry], bool]) -> None:
+    """Remove the keys, constraints and indexes that are not kept."""
+    for name in (*LISTS.values(), "indexes"):
+        setattr(table, name, [entry for entry in getattr(table, name) if is_kept(entry)])
+    if not is_kept(table.primary_key):
+        table.primary_key = RecordedTable().primary_key
+
+
+def rename_in_entries(table: RecordedTable, old: str, new: str) -> None:
+    """Give a column its new name in keys, constraints and indexes."""
+    table.primary_key = deepcopy(table.primary_key)
+    for kind in (*LISTS.values(), "indexes"):
+        setattr(table, kind, deepcopy(getattr(table, kind)))
+    entries = [table.primary_key, *table.unique_constraints, *table.foreign_keys, *table.indexes]
+    for entry in entries:
+        for name in entry.keys() & {"constrained_columns", "column_names"}:
+            entry[name] = [new if column == old else column for column in entry[name]]

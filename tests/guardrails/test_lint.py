@@ -1,0 +1,269 @@
+"""What `lint` says of one revision: the rules over every dialect, without a database."""
+
+import re
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError, load_python_file
+from alembic_guardrails.commands.lint import lint
+from alembic_guardrails.commands.sql import sql
+from alembic_guardrails.lint import apply_comments, lint_revision
+from alembic_guardrails.lint.columns import widens
+from alembic_guardrails.lint.rule import Finding, Reading
+from alembic_guardrails.lint.rules import BY_NAME, RULES, RULES_OF_SQUAWK
+from alembic_guardrails.lint.source import Source
+from alembic_guardrails.offline.recorder import Recorder
+from hypothesis import given
+from hypothesis import strategies as st
+from lint_seeds import SAFE, UNSAFE, revision_text, seeds
+
+from .conftest import Project
+
+DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
+MYSQL = DIALECTS[2:]
+CASES = [
+    pytest.param(dialect, body, rules, id=f"{dialect}-{number}")
+    for dialect in DIALECTS
+    for text in (UNSAFE, SAFE)
+    for number, (body, rules) in enumerate(seeds(text, dialect))
+]
+OF_RULES = {rule for name in DIALECTS for _, rules in seeds(UNSAFE, name) for rule in rules}
+
+
+class File(Namespace):
+    """A revision's file, as Alembic's Script has it."""
+
+    path: str
+    module: ModuleType
+
+
+def offline_context(dialect: str) -> MigrationContext:
+    """Return a context for a database that is not there."""
+    return MigrationContext.configure(
+        dialect_name=dialect, opts={"as_sql": True, "literal_binds": True}
+    )
+
+
+def findings(folder: Path, dialect: str, text: str, downgrade: bool = False) -> list[Finding]:
+    """Return what lint says of a revision with this text."""
+    path = folder / "revision.py"
+    path.write_text(text, encoding="utf-8")
+    script: Any = File(path=str(path), module=load_python_file(str(folder), path.name))
+    context = offline_context(dialect)
+    recorder = Recorder(context)
+    up, down, source = (
+        recorder.record_upgrade(script),
+        recorder.record_downgrade(script),
+        Source(text),
+    )
+    found = lint_revision(Reading(up, context.dialect, source, down))
+    if downgrade:
+        found |= lint_revision(Reading(down, context.dialect, source, up, is_downgrade=True))
+    return apply_comments(found, source)
+
+
+@pytest.mark.parametrize(("dialect", "body", "rules"), CASES)
+def test_each_rule_on_each_dialect(
+    tmp_path: Path, dialect: str, body: str, rules: set[str]
+) -> None:
+    found = findings(tmp_path, dialect, revision_text("seed", "before", body))
+
+    assert {finding.rule for finding in found} == rules, body
+
+
+def test_each_rule_has_a_seed() -> None:
+    assert BY_NAME.keys() | RULES_OF_SQUAWK <= OF_RULES
+    assert len(BY_NAME) == len(RULES)
+
+
+LINES = revision_text(
+    "a",
+    "b",
+    """\
+    op.drop_table('a')  # allow: ban-drop-table (empty)
+    op.drop_table('b')
+    op.drop_column(
+        'c',
+        'd',
+    )  # allow: ban-drop-column
+    text = '# allow: ban-truncate'
+    # allow: renaming-table (nobody reads them)
+    op.rename_table('e', 'f')
+    op.rename_table('g', 'h')
+    op.rename_table('i', 'j')  # allow: ban-drop-table
+""",
+)
+
+
+def test_a_comment_behind_code_counts_there_alone(tmp_path: Path) -> None:
+    found = findings(tmp_path, "sqlite", LINES)
+
+    lines = LINES.splitlines()
+    assert [(finding.rule, lines[finding.line - 1].strip()) for finding in found] == [
+        ("ban-drop-table", "op.drop_table('b')"),
+        ("unused-allow", "op.rename_table('i', 'j')  # allow: ban-drop-table"),
+    ]
+
+
+DOWNGRADE = """
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    op.drop_column('customers', 'age')  # allow: ban-drop-column
+
+
+def downgrade():
+    op.add_column('customers', sa.Column('age', sa.Integer, nullable=False))
+    op.drop_table('invoices')
+"""
+
+
+def test_the_way_back(tmp_path: Path) -> None:
+    """What is for the previous release is not asked of the way back to it."""
+    assert not findings(tmp_path, "sqlite", DOWNGRADE)
+    [found] = findings(tmp_path, "sqlite", DOWNGRADE, downgrade=True)
+
+    assert (found.rule, found.line) == ("adding-required-field", 11)
+
+
+TYPES = """
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    kind = sa.Enum('a', 'b', name='kind')
+    kind.create(op.get_bind())
+    op.create_table('t', sa.Column('k', sa.Enum('a', name='other')))
+
+
+def downgrade():
+    op.drop_table('t')
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ("pass", 2),
+        ("op.execute('DROP TYPE kind')", 1),
+        ("op.execute('DROP TYPE kind'); sa.Enum(name='other').drop(op.get_bind())", 0),
+        ("op.execute('DROP TYPE IF EXISTS kind'); op.execute('DROP TYPE public.\"other\"')", 0),
+        ("raise NotImplementedError('there is no way back')", 0),
+    ],
+)
+def test_types_that_the_downgrade_leaves(tmp_path: Path, body: str, left: int) -> None:
+    found = findings(tmp_path, "postgresql", TYPES.format(body=body))
+
+    assert [finding.rule for finding in found] == left * ["type-outlives-downgrade"]
+
+
+DATABASES = [offline_context(name).dialect for name in DIALECTS]
+NUMBERS = st.integers(1, 300)
+
+
+@given(NUMBERS, NUMBERS)
+def test_a_text_widens_if_it_gets_longer(short: int, long: int) -> None:
+    """MySQL stores the length of a text in one byte up to 255 bytes, which are 63 characters."""
+    for dialect in DATABASES:
+        has_same_bytes = dialect.name not in MYSQL or (short > 63) == (long > 63)
+
+        assert widens(sa.String(short), sa.String(long), dialect) == (
+            short <= long and (has_same_bytes or short == long)
+        )
+
+
+@given(NUMBERS, NUMBERS, st.integers(0, 5), st.integers(0, 5))
+def test_a_number_widens_if_it_keeps_its_scale(old: int, new: int, before: int, after: int) -> None:
+    types = sa.Numeric(old, before), sa.Numeric(new, after)
+
+    assert widens(*types, DATABASES[1]) == (old <= new and before == after)
+    assert widens(*types, DATABASES[2]) == ((old, before) == (new, after))
+
+
+BUILT_IN = st.sampled_from(
+    [sa.Integer(), sa.BigInteger(), sa.Text(), sa.String(9), sa.Date(), sa.DateTime(), sa.Float()]
+)
+
+
+@given(BUILT_IN, BUILT_IN)
+def test_no_other_type_widens(old: Any, new: Any) -> None:
+    is_text = isinstance(old, sa.String) and isinstance(new, sa.Text)
+    for dialect in DATABASES:
+        expected = str(old) == str(new) or (is_text and dialect.name not in MYSQL)
+
+        assert widens(old, new, dialect) == expected
+    assert not widens(None, new, DATABASES[0])
+
+
+def printed(project: Project, **options: Any) -> Iterator[str]:
+    """Yield the lines that lint prints."""
+    config = project.config()
+    try:
+        lint(config, **options)
+    except CommandError as error:
+        yield str(error)
+    yield from str(config.stdout.getvalue()).splitlines()  # type: ignore[attr-defined]
+
+
+CREATE = "op.create_table('t', sa.Column('id', sa.Integer, primary_key=True))"
+
+
+def test_the_command_reads_a_history(project: Project) -> None:
+    project.revision("a", CREATE)
+    project.revision("b", "op.drop_table('t')", CREATE, down="a")
+
+    error, line = printed(project)
+
+    assert error.startswith("Found 1: ")
+    assert re.match(r"migrations.versions.b\.py:17: ban-drop-table: the previous release", line)
+
+
+def test_the_command_finds_nothing(project: Project) -> None:
+    project.revision("a", CREATE)
+    project.revision("b", "op.add_column('t', sa.Column('n', sa.Integer))", down="a")
+
+    assert [*printed(project)] == ["Nothing unsafe; revisions read: 2, released and left out: 0"]
+
+
+@pytest.mark.parametrize("command", [lint, sql])
+def test_a_missing_revision_is_a_sentence(project: Project, command: Any) -> None:
+    project.revision("a", CREATE)
+    project.revision("c", "pass", down="b")
+
+    with (
+        pytest.warns(UserWarning, match="not present"),
+        pytest.raises(CommandError, match="'b' does not exist"),
+    ):
+        command(project.config())
+
+
+@pytest.mark.parametrize("name", ["Integer", "sa.Integr"])
+def test_sql_fails_on_an_error_of_the_code(project: Project, name: str) -> None:
+    project.revision("a", f"op.add_column('t', sa.Column('n', {name}))")
+
+    with pytest.raises(
+        CommandError, match=r"a\.py:17: the revision fails on every database: .*Int"
+    ):
+        sql(project.config())
+
+
+def test_sql_says_where_a_revision_needs_a_database(project: Project) -> None:
+    needs_rows = "op.get_bind().execute(sa.text('SELECT 2')).one()"
+    project.revision("a", f"op.execute('SELECT 1')\n{needs_rows}")
+    config = project.config()
+
+    sql(config)
+
+    text = config.stdout.getvalue()  # type: ignore[attr-defined]
+    assert "SELECT 1;" in text
+    assert re.search(r"-- migrations.versions.a\.py:18: the rest is left out: AttributeError", text)
