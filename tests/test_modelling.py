@@ -23,7 +23,7 @@ import json, shutil
 from pathlib import Path
 from sqlalchemy import inspect
 from alembic_guardrails import run_with_connection
-from alembic_guardrails.adopt.models import write_models
+from alembic_guardrails.adopt.modules import write_models
 from my_service.models import Base
 from my_service.settings import Settings
 
@@ -33,7 +33,7 @@ def work(connection):
     if connection.dialect.name == "postgresql":
         schemas += {*inspector.get_schema_names()} - {"public", "information_schema", "parts"}
     tables = [(schema, name) for schema in schemas for name in inspector.get_table_names(schema)]
-    said = write_models(connection, tables, Path("new"), Base, "my_service.models")
+    said, _ = write_models(connection, tables, Path("new"), Base, "my_service.models")
     for path in Path("new").iterdir():
         shutil.move(path, "src/my_service/models")
     print(json.dumps({".".join(filter(None, table)): it for table, it in said.items()}))

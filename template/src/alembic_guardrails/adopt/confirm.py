@@ -1,10 +1,10 @@
-"""Every other time: the database is what the first revision builds."""
+"""Every other time: check that a database is what the first revision builds."""
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from alembic_guardrails.adopt.find import Found
-from alembic_guardrails.adopt.write import build, expect_same
+from alembic_guardrails.adopt.inventory import Inventory
+from alembic_guardrails.adopt.prove import build_baseline, check_same
 from alembic_guardrails.commands.record import record
 from alembic_guardrails.connection import run_with_connection
 from alembic_guardrails.databases import temporary_database_beside
@@ -14,22 +14,29 @@ from alembic_guardrails.schema.compare import differences
 from sqlalchemy import URL, Connection
 
 
-def confirm(config: Config, url: URL, base: str, found: Found, ignore_list: IgnoreList) -> None:
-    """See that a database is what the first revision builds."""
+def confirm(
+    config: Config, url: URL, base: str, inventory: Inventory, ignore_list: IgnoreList
+) -> None:
+    """Check that a database is what the first revision builds.
 
-    def rebuild(connection: Connection) -> dict[str, str]:
-        return build(config, connection, base)
+    Raises:
+        CommandError: They differ, or the first revision takes the place of that by which other
+            databases were adopted.
+    """
 
-    with temporary_database_beside(url) as scratch:
-        built = run_with_connection(scratch, rebuild)
+    def build(connection: Connection) -> dict[str, str]:
+        return build_baseline(config, connection, base)
+
+    with temporary_database_beside(url) as temporary:
+        built = run_with_connection(temporary, build)
     script = ScriptDirectory.from_config(config).get_revision(base)
-    if replaces(script) and differences(found.things, built):
+    if replaces(script) and differences(inventory.schema, built):
         raise CommandError(
-            f"The database is not what revision {base} builds, which replaces what it was adopted "
-            f"as elsewhere: adopt it with the code of commit {script.module.squashed_at}, and "
-            "upgrade it there first"
+            f"The database is not what revision {base} builds, which replaces the revision that"
+            " other databases were adopted with: adopt this one with the code of commit"
+            f" {script.module.squashed_at}, and upgrade it with that code first."
         )
-    expect_same(config, ignore_list.filter(found.things), ignore_list.filter(built))
+    check_same(config, ignore_list.filter(inventory.schema), ignore_list.filter(built))
     config.print_stdout("The database is what revision %s builds.", base)
-    if base not in recorded(config):  # the first time was interrupted here
+    if base not in recorded(config):  # an earlier run was interrupted here
         record(config, str(script.path))

@@ -1,4 +1,4 @@
-"""Names of models, modules and attributes."""
+"""Names of Python for names of a database."""
 
 import re
 from collections.abc import Collection
@@ -13,28 +13,46 @@ KEPT = re.compile(
     r".*(?:ss|us|is|ys|news|series|species|data|media)|aws|dns|gas|has|lens|os|sms|was"
 )
 
+# Windows takes these names for devices, whatever follows a dot.
 DEVICES = re.compile(r"aux|con|nul|prn|(?:com|lpt)\d")
 
+# Windows takes 260 characters for a whole path.
+LONGEST_FILE_NAME = 80
 
-def words(name: str) -> str:
-    """A name in snake_case, as an identifier."""
+
+def identifier(name: str) -> str:
+    """Write a name in snake_case, as an identifier that Python does not normalize further."""
     name = normalize("NFKC", name)
     if not name.isupper():
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
-    name = re.sub(r"[\W_]+", "_", name).lower()
-    name = name.strip("_") or "unnamed"
+    name = normalize("NFKC", name.lower())
+    name = "".join(sign if f"_{sign}".isidentifier() else "_" for sign in name)
+    name = re.sub("_+", "_", name).strip("_") or "unnamed"
     return name if name.isidentifier() else f"_{name}"
 
 
-def file_name(name: str) -> str:
-    """A name for a module, which any file system can store."""
+def class_name(name: str) -> str:
+    """Write an identifier in CamelCase."""
+    parts = name.strip("_").split("_")
+    return normalize("NFKC", "".join(upper_first(part) for part in parts))
+
+
+def upper_first(word: str) -> str:
+    """Begin a word with a capital letter, unless that makes several signs or none of Python's."""
+    first = normalize("NFKC", word[:1].upper())
+    return first + word[1:] if first.isidentifier() and len(first) == 1 else word
+
+
+def module_name(name: str) -> str:
+    """Write an identifier as the name of a module, which every file system can store."""
     plain = normalize("NFKD", name).encode("ascii", "ignore").decode().strip("_")
+    plain = plain[:LONGEST_FILE_NAME].strip("_")
     plain = plain if plain.isidentifier() else f"table_{plain}".rstrip("_")
     return f"{plain}_" if DEVICES.fullmatch(plain) else plain
 
 
-def free(name: str, used: Collection[str]) -> str:
-    """A name that is neither used nor a keyword."""
+def unused(name: str, used: Collection[str]) -> str:
+    """Append underscores to a name until it is neither used nor a keyword."""
     while name in used or iskeyword(name):
         name += "_"
     return name
@@ -42,13 +60,13 @@ def free(name: str, used: Collection[str]) -> str:
 
 @cache
 def inflector() -> inflect.engine:
-    """What knows English."""
+    """Return the engine that knows English plurals."""
     return inflect.engine()
 
 
 @cache
 def singular(name: str) -> str:
-    """The singular of a name's last word."""
+    """Return a name with its last word in the singular."""
     rest, underscore, word = name.rpartition("_")
     if KEPT.fullmatch(word):
         return name
@@ -57,6 +75,6 @@ def singular(name: str) -> str:
 
 @cache
 def plural(name: str) -> str:
-    """The plural of a name's last word."""
+    """Return a name with its last word in the plural."""
     rest, underscore, word = name.rstrip("_").rpartition("_")
     return rest + underscore + inflector().plural_noun(word)

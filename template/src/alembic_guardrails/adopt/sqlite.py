@@ -1,21 +1,36 @@
 """What SQLAlchemy does not tell of SQLite's tables."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from alembic_guardrails._alembic import add_index
+from alembic_guardrails.adopt.base import Database, TableName
 from alembic_guardrails.schema import sqlite as schema
 from sqlalchemy import (
     Column,
     Computed,
     Connection,
+    DateTime,
+    Inspector,
     MetaData,
     PrimaryKeyConstraint,
     String,
+    Table,
     UniqueConstraint,
     inspect,
     text,
 )
+
+# Tables whose rows are in other tables, or anywhere.
+WITHOUT_MODEL = text(
+    "SELECT name, type || ' table' FROM pragma_table_list WHERE type IN ('shadow', 'virtual')"
+)
+
+TYPES = text("""
+    SELECT NULL, m.name, c.name, c.type
+    FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c WHERE m.type = 'table'
+""")
 
 INDEXES = text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql <> ''")
 
@@ -25,41 +40,43 @@ INDEX = re.compile(
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
 
-KEYS = (PrimaryKeyConstraint, UniqueConstraint)
 
+class SQLite(Database):
+    """A SQLite file."""
 
-def complete(connection: Connection, metadata: MetaData) -> None:
-    """Read what SQLAlchemy's patterns do not find in the statements that SQLite keeps."""
-    known = dict(schema.read(connection))
-    counting = {
-        name.rpartition(" on table ")[2]
-        for name, definition in known.items()
-        if definition.endswith(" autoincrement")
-    }
-    inspector = inspect(connection)
-    for table in metadata.tables.values():
-        for column in table.c:
-            definition = known.get(f"column {column.name.lower()} of table {table.name}", "")
-            complete_column(column, definition)
-        for index in inspector.get_indexes(table.name, include_auto_indexes=True):
-            keys = [it for it in table.constraints if isinstance(it, KEYS)]
-            columns = [name for name in index["column_names"] if name]
-            known_keys = [it.columns.keys() for it in keys]
-            if str(index["name"]).startswith("sqlite_autoindex") and columns not in known_keys:
-                table.append_constraint(UniqueConstraint(*columns))
-        if table.name in counting:
-            table.dialect_options["sqlite"]["autoincrement"] = True
-    for name, table_name, sql in connection.execute(INDEXES).all():
-        owner = metadata.tables.get(table_name)
-        found = INDEX.fullmatch(sql)
-        if owner is not None and found and all(it.name != name for it in owner.indexes):
-            where: dict[str, Any] = {"sqlite_where": text(found[3])} if found[3] else {}
-            elements = text(found[2])
-            add_index(name, elements, owner, unique=bool(found[1]), **where)
+    # SQLite takes a type that it does not know for a number, and stores whatever it gets.
+    unknown_types = ("null", "NUMERIC")
+
+    def find_without_model(self, connection: Connection) -> dict[TableName, str]:
+        """Find virtual tables, and the tables in which they keep their rows."""
+        return {(None, name): kind for name, kind in connection.execute(WITHOUT_MODEL).all()}
+
+    def read_types(self, connection: Connection) -> Iterable[Any]:
+        """Read the types as the statements spell them."""
+        return connection.execute(TYPES).all()
+
+    def complete(self, connection: Connection, metadata: MetaData) -> None:
+        """Read what SQLAlchemy's patterns do not find in the statements that SQLite keeps."""
+        known = dict(schema.read(connection))
+        inspector = inspect(connection)
+        for table in metadata.tables.values():
+            for column in table.c:
+                name = f"column {column.name.lower()} of table {table.name}"
+                complete_column(column, known.get(name, ""))
+            add_unnamed_keys(table, inspector)
+            if counts_on(table, known):
+                table.dialect_options["sqlite"]["autoincrement"] = True
+        for name, table_name, sql in connection.execute(INDEXES).all():
+            owner = metadata.tables.get(table_name)
+            if owner is not None and all(index.name != name for index in owner.indexes):
+                complete_index(owner, name, sql)
 
 
 def complete_column(column: Column[Any], definition: str) -> None:
-    """Add to a column what is in its definition, of which strings alone keep their case."""
+    """Add what the column's definition says; in it only strings keep their case."""
+    # SQLite takes any arguments for any type: a precision is no time zone.
+    if isinstance(column.type, DateTime) and not isinstance(column.type.timezone, bool):
+        column.type = type(column.type)()
     collation = re.search(r' collate "?(\w+)', definition)
     if collation and isinstance(column.type, String):
         column.type.collation = collation[1]
@@ -67,3 +84,32 @@ def complete_column(column: Column[Any], definition: str) -> None:
     default = column.server_default
     if computed and isinstance(default, Computed) and not str(default.sqltext):
         column.server_default = Computed(computed[1], persisted=default.persisted)
+
+
+def add_unnamed_keys(table: Table, inspector: Inspector) -> None:
+    """Add each UNIQUE that SQLAlchemy does not read, but that SQLite has an index for."""
+    kinds = (PrimaryKeyConstraint, UniqueConstraint)
+    for index in inspector.get_indexes(table.name, include_auto_indexes=True):
+        keys = [key.columns.keys() for key in table.constraints if isinstance(key, kinds)]
+        columns = [name for name in index["column_names"] if name]
+        if str(index["name"]).startswith("sqlite_autoindex") and columns not in keys:
+            table.append_constraint(UniqueConstraint(*columns))
+
+
+def counts_on(table: Table, known: dict[str, str]) -> bool:
+    """Whether the table has AUTOINCREMENT, and so never uses a number twice."""
+    place = f" on table {table.name}"
+    return any(
+        name.endswith(place) and definition.endswith(" autoincrement")
+        for name, definition in known.items()
+    )
+
+
+def complete_index(table: Table, name: str, sql: str) -> None:
+    """Add an index on expressions, which SQLAlchemy leaves out."""
+    if found := INDEX.fullmatch(sql):
+        where: dict[str, Any] = {"sqlite_where": text(found[3])} if found[3] else {}
+        add_index(name, text(found[2]), table, unique=bool(found[1]), **where)
+
+
+DATABASE = SQLite()

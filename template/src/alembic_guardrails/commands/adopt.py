@@ -1,23 +1,25 @@
-"""Take over a database that has tables already."""
+"""Adopt a database that has tables already."""
 
 import warnings
 from argparse import ArgumentParser
 from collections.abc import Callable, Collection
 from glob import escape
+from importlib.util import find_spec
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from alembic_guardrails.adopt.confirm import confirm
-from alembic_guardrails.adopt.find import Found, find
-from alembic_guardrails.adopt.write import REVISION, write
+from alembic_guardrails.adopt.inventory import Inventory, Selection, read_inventory
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.errors import reason
 from alembic_guardrails.ignore import IgnoreList, read_ignore_list
 from alembic_guardrails.settings import read_settings
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
+
+# What writing models takes; comparing a database with the first revision takes none of it.
+DEVELOPMENT_DEPENDENCIES = ("inflect", "ruff", "sqlacodegen")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -29,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             action="append",
             dest=f"only_{kind}s",
             metavar="PATTERN",
-            help=f"take over this {kind} only; * stands for anything, and it can be repeated",
+            help=f"adopt this {kind} only; * stands for anything, and it can be repeated",
         )
 
 
@@ -39,46 +41,85 @@ def adopt(
     only_schemas: Collection[str] | None = None,
     only_tables: Collection[str] | None = None,
 ) -> None:
-    """Take over the database as it is: write models and a first revision for it, and stamp it.
+    """Adopt a database as it is: write models and a baseline revision for it, and stamp it.
 
-    The stamp is all that changes in it. Where the first revision is there already, the database is
-    only compared with what that builds. A database to try things on is made next to it, and dropped
-    at the end. Patterns choose schemas and tables; what they leave out is added to ignore.txt.
+    The stamp is all that changes in the database. If there is a first revision already, the
+    command only compares the database with what that revision builds. It creates a temporary
+    database beside this one, and drops it at the end. The options choose schemas and tables by
+    patterns; what they leave out is added to ignore.txt.
 
-    Raises CommandError if the database has a revision or no tables, if what it has cannot be built
-    a second time, or if it differs from what the first revision builds.
+    Raises:
+        CommandError: The database has a revision or no tables, it cannot be built a second time,
+            or it differs from what the first revision builds.
     """
-    # What SQLAlchemy and Alembic do not know of a table, the first revision has.
+    # The first revision has what SQLAlchemy and Alembic warn that they do not know.
     warnings.simplefilter("ignore")
     url = read_settings(config).database_url
     ignore_list = read_ignore_list(config)
     bases = ScriptDirectory.from_config(config).get_bases()
-
-    def look(connection: Connection) -> Found:
-        return find(connection, ignore_list, only_schemas, only_tables)
-
-    found = reach(url, look)
+    if not bases:
+        require_development_dependencies()
+    selection = Selection(only_schemas or (), only_tables or ())
+    inventory = read(url, lambda connection: read_inventory(connection, ignore_list, selection))
+    revision = bases[0] if bases else write_baseline(config, url, inventory, ignore_list, dry_run)
     if bases:
-        confirm(config, url, bases[0], found, ignore_list)
-    else:
-        patterns = dict.fromkeys([*ignore_list.patterns, *map(escape, found.left_out)])
-        write(config, url, found, IgnoreList(tuple(patterns)), dry_run)
+        from alembic_guardrails.adopt.confirm import confirm
+
+        confirm(config, url, revision, inventory, ignore_list)
     if dry_run:
         config.print_stdout("Nothing was changed: this was a dry run.")
-        return
-    try:
-        command.stamp(config, bases[0] if bases else REVISION)
-    except DBAPIError as error:
-        raise CommandError(
-            f"All files are there, but the database cannot be stamped: {reason(error)}. Run it"
-            " again as a user who may create tables."
-        ) from error
-    config.print_stdout("The database is at revision %s.", bases[0] if bases else REVISION)
+    else:
+        stamp(config, revision)
 
 
-def reach(url: URL, work: Callable[[Connection], Found]) -> Found:
-    """Read a database; raise CommandError where that cannot be done."""
+def require_development_dependencies() -> None:
+    """Require what writing models takes.
+
+    Raises:
+        CommandError: A package is not installed.
+    """
+    for name in DEVELOPMENT_DEPENDENCIES:
+        if find_spec(name) is None:
+            raise CommandError(
+                f"`migrations adopt` needs {name}, a development dependency, to write models: run"
+                " `uv sync` to install it."
+            )
+
+
+def read(url: URL, work: Callable[[Connection], Inventory]) -> Inventory:
+    """Read a database.
+
+    Raises:
+        CommandError: It cannot be reached, or may not be read.
+    """
     try:
         return run_with_connection(url, work)
     except (DBAPIError, UnicodeError, UnreachableError) as error:
         raise CommandError(f"The database cannot be read: {reason(error)}") from error
+
+
+def write_baseline(
+    config: Config, url: URL, inventory: Inventory, ignore_list: IgnoreList, dry_run: bool
+) -> str:
+    """Write models and the baseline revision; return the revision."""
+    from alembic_guardrails.adopt.write import REVISION, write
+
+    patterns = dict.fromkeys([*ignore_list.patterns, *map(escape, inventory.left_out)])
+    write(config, url, inventory, IgnoreList(tuple(patterns)), dry_run)
+    return REVISION
+
+
+def stamp(config: Config, revision: str) -> None:
+    """Tell Alembic that the database is at a revision.
+
+    Raises:
+        CommandError: The user may not create the table `alembic_version`.
+    """
+    try:
+        command.stamp(config, revision)
+    except DBAPIError as error:
+        raise CommandError(
+            f"All files are in place, but the database cannot be stamped: {reason(error)}. Run the"
+            " command again as a user who may create tables."
+        ) from error
+    config.print_stdout("The database is at revision %s.", revision)
