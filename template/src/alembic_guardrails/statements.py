@@ -25,12 +25,15 @@ class Kind(Enum):
 
 
 KINDS = {
-    **dict.fromkeys("DELETE INSERT MERGE REPLACE UPDATE".split(), Kind.ROWS),
-    **dict.fromkeys("DESC DESCRIBE EXPLAIN SELECT SHOW TABLE VALUES".split(), Kind.READ),
-    **dict.fromkeys("ALTER COMMENT CREATE DROP RENAME TRUNCATE".split(), Kind.SCHEMA),
-    **dict.fromkeys("RESET SET USE".split(), Kind.SESSION),
+    **dict.fromkeys(["DELETE", "INSERT", "MERGE", "REPLACE", "UPDATE"], Kind.ROWS),
     **dict.fromkeys(
-        "ABORT BEGIN COMMIT END RELEASE ROLLBACK SAVEPOINT START".split(), Kind.TRANSACTION
+        ["DESC", "DESCRIBE", "EXPLAIN", "SELECT", "SHOW", "TABLE", "VALUES"], Kind.READ
+    ),
+    **dict.fromkeys(["ALTER", "COMMENT", "CREATE", "DROP", "RENAME", "TRUNCATE"], Kind.SCHEMA),
+    **dict.fromkeys(["RESET", "SET", "USE"], Kind.SESSION),
+    **dict.fromkeys(
+        ["ABORT", "BEGIN", "COMMIT", "END", "RELEASE", "ROLLBACK", "SAVEPOINT", "START"],
+        Kind.TRANSACTION,
     ),
 }
 
@@ -47,7 +50,24 @@ ROUTINES = {"EVENT", "FUNCTION", "PACKAGE", "PROCEDURE", "TRIGGER"}
 COMPOUNDS = {"CASE", "FOR", "IF", "LOOP", "REPEAT", "WHILE"}
 
 # What can stand before the IF of a program, which is no function there.
-BEFORE_STATEMENT = {*"; : ) BEGIN DATA DETERMINISTIC DO ELSE LOOP REPEAT ROW SQL THEN".split(), ""}
+BEFORE_STATEMENT = {
+    *[
+        ";",
+        ":",
+        ")",
+        "BEGIN",
+        "DATA",
+        "DETERMINISTIC",
+        "DO",
+        "ELSE",
+        "LOOP",
+        "REPEAT",
+        "ROW",
+        "SQL",
+        "THEN",
+    ],
+    "",
+}
 
 # Backslashes escape in MySQL's strings, and in those of PostgreSQL that begin with an E.
 ESCAPED = r"'[^'\\]*(?:(?:\\.|'')[^'\\]*)*(?:'|\Z)"
