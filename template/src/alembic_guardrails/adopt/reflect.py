@@ -29,14 +29,15 @@ def read_tables(
     reflect_actions(connection)
     metadata = MetaData()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about types that SQLAlchemy does not know
+        # Of types and indexes that SQLAlchemy does not know; they are added here.
+        warnings.simplefilter("ignore")
         for schema in {schema for schema, _ in tables}:
             # From a list of names, SQLAlchemy would leave out those that another schema has too.
             names = {name for table_schema, name in tables if table_schema == schema}
             only = partial(is_among, names)
             metadata.reflect(connection, schema, only=only, resolve_fks=False)
-    name_types(connection, database, metadata)
-    database.complete(connection, metadata)
+        name_types(connection, database, metadata)
+        database.complete(connection, metadata)
     left_out = leave_out_foreign_keys(metadata)
     defer_cyclic_keys(metadata)
     return metadata, left_out

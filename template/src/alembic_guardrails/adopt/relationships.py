@@ -29,7 +29,7 @@ MANY = (RelationshipType.ONE_TO_MANY, RelationshipType.MANY_TO_MANY)
 # What the name of a foreign key's column says beside the name of what it refers to.
 AFFIX = re.compile(r"^(?:id|fk)_|_(?:id|fk|uuid|guid)$")
 
-# The same, where only the name of the referred table is left without it.
+# The same, where the name without it is the target's, or one of several for the same target.
 KEY_AFFIX = re.compile(r"_(?:code|key|nr|no|num|number|oid|pk|ref)$")
 
 
@@ -226,8 +226,9 @@ def name_pair(
     source, target = (short[key] for key in pair.ends[:2])
     role, columns = role_of(forward), own_column_names(forward)
     is_self = forward.source is forward.target
-    if KEY_AFFIX.sub("", role) == target:
-        role = target
+    stripped = KEY_AFFIX.sub("", role)
+    if role != target and (stripped == target or is_self or not is_alone):
+        role = stripped
     # A column that is called by itself, such as `customerid`, says nothing about the row.
     is_vague = not role or (role in columns and is_alone and not is_self)
     exact = f"{role}_{target}" if role not in ("", target) else "_".join(columns)

@@ -83,7 +83,8 @@ def complete_column(column: Column[Any], definition: str) -> None:
     computed = re.search(r"\bas \((.*)\)", definition)
     default = column.server_default
     if computed and isinstance(default, Computed) and not str(default.sqltext):
-        column.server_default = Computed(computed[1], persisted=default.persisted)
+        column.computed = Computed(computed[1], persisted=default.persisted)
+        column.server_default = column.computed
 
 
 def add_unnamed_keys(table: Table, inspector: Inspector) -> None:
