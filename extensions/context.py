@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import keyword
 import re
+import stat
 import sys
 import unicodedata
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ YES = ("true", "yes", "on", "1")
 NO = ("false", "no", "off", "0")
 GUARDRAILS = "alembic-guardrails"
 LONGEST = 40  # keeps every rendered line within the formatter's width
+PRIVATE = 0o600
 ASYNC = {
     "async_": "async ",
     "await_": "await ",
@@ -51,7 +54,7 @@ ASYNC = {
     "session_module": "sqlalchemy.ext.asyncio",
     "sessionmaker": "async_sessionmaker",
     "sync_engine": "engine.sync_engine",
-    "call_look": "await look(request)",
+    "call_check": "await check_database(request)",
     "call_work": "await session.run_sync(work)",
     "iterators": "AsyncIterator",
     "of_anyio": "move_on_after",
@@ -65,7 +68,7 @@ SYNC = {
     "session_module": "sqlalchemy.orm",
     "sessionmaker": "sessionmaker",
     "sync_engine": "engine",
-    "call_look": "await to_thread.run_sync(look, request, abandon_on_cancel=True)",
+    "call_check": "await to_thread.run_sync(check_database, request, abandon_on_cancel=True)",
     "call_work": "work(session)",
     "iterators": "AsyncIterator, Iterator",
     "of_anyio": "move_on_after, to_thread",
@@ -227,6 +230,8 @@ class ServiceContext(ContextHook):
             )
         if "package_name" in context:
             context["distribution_name"] = context["package_name"].replace("_", "-")
+        if not asking:
+            self.protect(context["_copier_conf"])
         if "driver" in context and not asking:
             database = self.parse_url(context["database_url"]).choose(context["driver"])
             context["database"] = database
@@ -235,6 +240,16 @@ class ServiceContext(ContextHook):
             package, existing = context["package_name"], context["existing_database"]
             context.update(machinery(context["guardrails"], package, database, existing))
             context["notes"] = notes(database, package, existing)
+
+    def protect(self, settings: Mapping[str, Any]) -> None:
+        """Let nobody else read the file with the password.
+
+        Copier gives a file the mode of its template, of which git keeps the executable bit alone.
+        """
+        template = Path(settings.get("src_path", ""), "template", ".env.jinja")
+        with suppress(OSError):  # another user's, or on a file system without modes
+            if stat.S_IMODE(template.stat().st_mode) != PRIVATE:
+                template.chmod(PRIVATE)
 
     def check_given(self, context: MutableMapping[str, Any]) -> None:
         """Refuse what was given on the command line as the questionnaire would, in one sentence.

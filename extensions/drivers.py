@@ -853,16 +853,19 @@ class ServerDatabase(Database):
         return self.url_of(self.user, "db")
 
     @property
-    def compose_password(self) -> str:
-        """The password as Docker Compose reads it from an environment file.
+    def quoted_password(self) -> str:
+        """The password in quotes, for `.env`; empty if its readers disagree about all quotes.
 
+        Between single quotes, python-dotenv interprets backslashes and `${name}`, and nobody reads a
+        single quote like the others. Between double quotes, `$` and a backtick mean something.
         https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/
         """
         password = str(self.complete.password or "")
-        if "\\" not in password:
-            return "'" + password.replace("'", "\\'") + "'"
-        escaped = password.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
-        return f'"{escaped}"'
+        if not re.search(r"['\\]|\$\{", password):
+            return f"'{password}'"
+        if not re.search("[$`]", password):
+            return json.dumps(password, ensure_ascii=False)
+        return ""
 
     @property
     def compose_variables(self) -> Mapping[str, str]:

@@ -1,9 +1,11 @@
 """Awkward passwords log in to servers that ask for them, and show up nowhere else."""
 
+import re
+import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
-from io import StringIO
 from pathlib import Path
 from secrets import token_hex
 from urllib.parse import quote, quote_plus
@@ -11,11 +13,12 @@ from urllib.parse import quote, quote_plus
 import pytest
 from conftest import Connect, Render
 from dotenv import dotenv_values
-from drivers import MARIADB, POSTGRESQL, ServerDatabase, text_of
+from drivers import MARIADB, POSTGRESQL, text_of
+from fuzz import compose_env, rendered
 from matrix import DRIVERS, FIRST, Setup, setups
 from project import get
 from servers import Server
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 PASSWORDS = [
     "Pl4in-enough",
@@ -152,13 +155,40 @@ def test_a_refused_login_does_not_show_the_password(
     assert "wr0ng-secret" not in printed
 
 
-@pytest.mark.parametrize("password", PASSWORDS)
-def test_the_container_gets_the_password_as_it_is(password: str) -> None:
-    """Docker Compose reads quotes as dotenv does, but $$ for $ between double ones."""
-    url = URL.create(POSTGRESQL.name, "user", password, "localhost", None, "mydb")
-    line = ServerDatabase(POSTGRESQL, POSTGRESQL.drivers[0], url).compose_password
+@pytest.mark.parametrize("password", [*PASSWORDS, "", "a${b", "a`b", "a'$b", "a\\`b", "a\"'b"])
+def test_all_readers_of_env_get_the_password_as_it_is(password: str, tmp_path: Path) -> None:
+    """Or there is none in it, and a comment says so."""
+    url = URL.create(POSTGRESQL.name, "user", password or None, "localhost", None, "mydb")
+    files = rendered(database_url=text_of(url))
+    (tmp_path / ".env").write_text(files[".env"], encoding="utf-8")
+    script = '. ./.env; printf "%s" "$DATABASE_PASSWORD"'
+    sourced = subprocess.check_output(("sh", "-c", script), cwd=tmp_path, env={}, encoding="utf-8")
 
-    [read] = dotenv_values(stream=StringIO(f"PASSWORD={line}"), interpolate=False).values()
+    by_python = dotenv_values(tmp_path / ".env").get("DATABASE_PASSWORD")
+    by_compose = compose_env(files[".env"]).get("DATABASE_PASSWORD")
 
-    assert read is not None
-    assert (read.replace("$$", "$") if line.startswith('"') else read) == password
+    if by_python is None:
+        assert re.search("['\\\\]|[$][{]", password)
+        assert re.search("[$`]", password)
+        assert "needs DATABASE_PASSWORD in the environment" in files[".env"]
+        assert by_compose is None
+    else:
+        assert by_python == by_compose == sourced == password
+
+
+def test_a_shell_reads_the_url(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://u~:p%26@[::1]/my%20db?application_name=~a%20b&sslmode=require"
+    (tmp_path / ".env").write_text(rendered(database_url=url)[".env"], encoding="utf-8")
+
+    script = '. ./.env; printf "%s" "$DATABASE_URL"'
+    sourced = subprocess.check_output(("sh", "-c", script), cwd=tmp_path, text=True)
+
+    assert make_url(sourced) == make_url(url)
+    assert dotenv_values(tmp_path / ".env")["DATABASE_URL"] == sourced
+
+
+def test_nobody_else_can_read_the_password(render: Render) -> None:
+    project = render()
+
+    assert stat.S_IMODE((project.path / ".env").stat().st_mode) == 0o600
+    assert stat.S_IMODE((project.path / ".env.example").stat().st_mode) != 0o600

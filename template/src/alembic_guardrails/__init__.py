@@ -11,7 +11,7 @@ from alembic_guardrails.errors import error_code, reason, violates_constraint
 from alembic_guardrails.revisions import CURRENT, Revisions, read_revisions
 from alembic_guardrails.schema import snapshot
 from alembic_guardrails.schema.compare import differences
-from alembic_guardrails.settings import MigrationSettings, read_settings
+from alembic_guardrails.settings import MigrationSettings, find_encoding, read_settings
 from alembic_guardrails.types import OtherType
 from alembic_guardrails.urls import (
     Driver,
@@ -43,6 +43,7 @@ __all__ = [
     "create_database",
     "differences",
     "error_code",
+    "find_encoding",
     "read_revisions",
     "read_settings",
     "reason",

@@ -1,10 +1,12 @@
 """The settings of migrations: from the environment, else from `.env`, else from `alembic.ini`."""
 
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, TypeVar
 
@@ -73,12 +75,34 @@ def read_settings(config: Config) -> MigrationSettings:
     return settings
 
 
+def find_encoding(file: str) -> str:
+    """Return the encoding of a text file: UTF-16 if it begins with its mark, else UTF-8.
+
+    Windows PowerShell writes UTF-16. UTF-8 may begin with a mark, too.
+    """
+    path = Path(file)
+    start = path.read_bytes()[:2] if path.is_file() else b""
+    return "utf-16" if start in (BOM_UTF16_BE, BOM_UTF16_LE) else "utf-8-sig"
+
+
+def read_env_file() -> dict[str, str]:
+    """Return the variables in `.env`, by name in lower case, as pydantic-settings reads them.
+
+    Raises:
+        CommandError: The file is in another encoding than UTF-8 and UTF-16.
+    """
+    try:
+        given = dotenv_values(".env", encoding=find_encoding(".env"))
+    except UnicodeError:
+        raise CommandError("Save .env in UTF-8: its encoding is not known") from None
+    lower = {name.lower(): value for name, value in given.items()}
+    return {name: value for name, value in lower.items() if value is not None}
+
+
 def read_values(config: Config) -> dict[str, str]:
     """Return the settings as text, by name in lower case; `database_url` is always among them."""
     named = {name.lower(): value for name, value in os.environ.items()}
-    # Names have no case, as in pydantic-settings, which reads the service's settings.
-    from_file = {name.lower(): it for name, it in dotenv_values(".env").items() if it is not None}
-    values = from_file | named
+    values = read_env_file() | named
     options = x_options(config)
     own = ("migration_database_url", "migration_database_password")
     if "url" in options:

@@ -1,4 +1,4 @@
-"""Answers to what goes wrong, and how they are documented."""
+"""Error responses, and how the OpenAPI schema documents them."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -18,36 +18,36 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 class Problem(BaseModel):
-    """What went wrong."""
+    """An error, in one sentence."""
 
     detail: str
 
 
-class Mistake(BaseModel):
-    """What is wrong with one value of a request, and where it is."""
+class InvalidValue(BaseModel):
+    """A value of a request that is invalid, and its place in the request."""
 
     type: str
     loc: list[str | int]
     msg: str
 
 
-class Mistakes(BaseModel):
-    """All that is wrong with a request."""
+class InvalidRequest(BaseModel):
+    """All invalid values of a request."""
 
-    detail: list[Mistake]
+    detail: list[InvalidValue]
 
 
-# What endpoints that take input may answer: `APIRouter(responses=RESPONSES)`.
+# The error responses of endpoints that take input: `APIRouter(responses=RESPONSES)`.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status.HTTP_400_BAD_REQUEST: {"model": Problem},
     status.HTTP_404_NOT_FOUND: {"model": Problem},
     status.HTTP_409_CONFLICT: {"model": Problem},
-    status.HTTP_422_UNPROCESSABLE_CONTENT: {"model": Mistakes},
+    status.HTTP_422_UNPROCESSABLE_CONTENT: {"model": InvalidRequest},
 }
 
 
-async def conflict(request: Request, error: DBAPIError | StaleDataError) -> JSONResponse:
-    """Answer 409 where a constraint refuses what was asked, or somebody was faster."""
+async def handle_conflict(request: Request, error: DBAPIError | StaleDataError) -> JSONResponse:
+    """Return 409 if a constraint refuses a change, or another request changed the row first."""
     if isinstance(error, DBAPIError) and not violates_constraint(error):
         raise error
     return JSONResponse(
@@ -55,14 +55,15 @@ async def conflict(request: Request, error: DBAPIError | StaleDataError) -> JSON
     )
 
 
-async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    """Answer 422 without repeating the input, which may be secret, or no JSON at all."""
-    detail = [{key: it[key] for key in ("type", "loc", "msg")} for it in error.errors()]
+async def handle_invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
+    """Return 422 without the input, which may be secret, or not even JSON."""
+    fields = ("type", "loc", "msg")
+    detail = [{field: invalid[field] for field in fields} for invalid in error.errors()]
     return JSONResponse({"detail": detail}, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
 
 
-async def not_allowed(request: Request, error: HTTPException) -> JSONResponse:
-    """Answer 405 with all methods of the path; each route knows only its own."""
+async def handle_wrong_method(request: Request, error: HTTPException) -> JSONResponse:
+    """Return 405 with all methods of the path, because each route knows only its own."""
     allowed = (
         method
         for method in METHODS
@@ -73,8 +74,8 @@ async def not_allowed(request: Request, error: HTTPException) -> JSONResponse:
     return JSONResponse({"detail": error.detail}, error.status_code, headers)
 
 
-async def broken(request: Request, error: Exception) -> JSONResponse:
-    """Answer 500 with the id under which the log has the traceback."""
+async def handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    """Return 500 with the id of the request, under which the log has the traceback."""
     headers = {"X-Request-ID": correlation_id.get() or ""}
     return JSONResponse(
         {"detail": "Internal Server Error"}, status.HTTP_500_INTERNAL_SERVER_ERROR, headers
@@ -82,9 +83,9 @@ async def broken(request: Request, error: Exception) -> JSONResponse:
 
 
 HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
-    DBAPIError: conflict,
-    StaleDataError: conflict,
-    RequestValidationError: invalid,
-    status.HTTP_405_METHOD_NOT_ALLOWED: not_allowed,
-    Exception: broken,
+    DBAPIError: handle_conflict,
+    StaleDataError: handle_conflict,
+    RequestValidationError: handle_invalid_request,
+    status.HTTP_405_METHOD_NOT_ALLOWED: handle_wrong_method,
+    Exception: handle_unexpected_error,
 }

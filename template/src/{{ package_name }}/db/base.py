@@ -1,4 +1,4 @@
-"""What all models share."""
+"""The base of all models, and the types of their columns."""
 
 import enum
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in time: aware in Python, in UTC in databases that store no time zone."""
+    """A timestamp with a time zone in Python, stored in UTC where the database keeps no zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -19,7 +19,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a time zone is missing: datetime.now(UTC), not datetime.now()")
+            raise ValueError("a time zone is missing: write datetime.now(UTC), not datetime.now()")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -31,7 +31,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     """The base of every model."""
 
-    # A migration can only drop what has a name, and only the convention names it everywhere alike:
+    # A migration can drop only what has a name, and databases name constraints differently:
     # https://alembic.sqlalchemy.org/en/latest/naming.html
     metadata = MetaData(
         naming_convention={
@@ -44,6 +44,6 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,
-        # Text everywhere: a PostgreSQL type would outlive the table that a downgrade drops.
+        # Text on every database: a type of PostgreSQL stays after a downgrade drops its table.
         enum.Enum: Enum(enum.Enum, native_enum=False, length=50),
     }
