@@ -1,9 +1,11 @@
 """What `migrations/env.py` calls: one function that configures Alembic and runs the command."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
+from alembic.config import Config
 from alembic.util import CommandError, to_list
 from alembic_guardrails.autogenerate.filters import Scope
 from alembic_guardrails.autogenerate.render import render_item
@@ -11,8 +13,15 @@ from alembic_guardrails.autogenerate.rewrite import tidy
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.guard import guarding
+from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from sqlalchemy import URL, Connection, MetaData
+
+# Keywords of context.configure() that name the database, which the settings do.
+OF_DATABASE = ("connection", "dialect_name", "url")
+
+# What the readiness check of the service, `drift`, `adopt` and dumps read.
+OF_VERSIONS = {"version_table": VERSION_TABLE, "version_table_schema": None}
 
 
 def run_migrations(target_metadata: MetaData | Sequence[MetaData], **options: Any) -> None:
@@ -20,12 +29,12 @@ def run_migrations(target_metadata: MetaData | Sequence[MetaData], **options: An
 
     `options` are keywords of `context.configure()`
     (https://alembic.sqlalchemy.org/en/latest/api/runtime.html). Filters are added to those of
-    this package: `include_name` and `include_object` both have to accept a thing. The owner's
+    this package: `include_name` and `include_object` both have to accept an object. The owner's
     `render_item` is asked first, and `process_revision_directives` is called last.
 
     Raises:
         CommandError: The database cannot be reached, a setting is wrong, or an option is one that
-            the guard sets itself.
+            this package sets itself.
     """
     config = context.config
     settings = read_settings(config)
@@ -61,60 +70,106 @@ class Runner:
 
     def run_offline(self, url: URL) -> None:
         """Print the SQL for the kind of database that a URL names."""
-        options = {"literal_binds": True, "dialect_opts": {"paramstyle": "named"}}
-        self.run(url, url.get_backend_name(), {"url": url, **options})
+        dialect_opts = {"paramstyle": "named", **self.options.get("dialect_opts", {})}
+        target = {"url": url, "literal_binds": True}
+        self.run(url, url.get_backend_name(), target, dialect_opts=dialect_opts)
 
     def run_online(self, connection: Connection) -> None:
         """Run the command on a connection."""
         reflect_actions(connection)
-        self.run(connection.engine.url, connection.dialect.name, {"connection": connection})
+        target = {"connection": connection}
+        self.run(connection.engine.url, connection.dialect.name, target)
 
-    def run(self, url: URL, dialect: str, target: dict[str, Any]) -> None:
+    def run(self, url: URL, dialect: str, target: dict[str, Any], **fixed: Any) -> None:
         """Run the command on a dialect's connection or URL."""
-        # Revisions that make an engine of their own read it there.
-        written = url.render_as_string(hide_password=False).replace("%", "%%")
-        context.config.set_main_option("sqlalchemy.url", written)
-        context.configure(**{**target, **self.configuration(dialect)})
-        with guarding(context.get_context(), self.settings), context.begin_transaction():
-            context.run_migrations()
+        check_options(self.options, dialect)
+        with naming(url, context.config):
+            context.configure(**{**target, **self.configuration(dialect), **fixed})
+            with guarding(context.get_context(), self.settings), context.begin_transaction():
+                context.run_migrations()
 
     def configuration(self, dialect: str) -> dict[str, Any]:
         """Return the keywords for `context.configure()`: this package's, and the owner's."""
-        fixed = {
-            "transaction_per_migration": dialect == "postgresql",
-            "transactional_ddl": dialect in ("postgresql", "sqlite"),
-        }
-        for name, value in fixed.items():
-            if self.options.get(name, value) != value:
-                raise CommandError(
-                    f"Leave {name} out of env.py: the guard needs it to be {value} on {dialect}"
-                )
-        given = dict(self.options)
-        return {
+        given = self.options
+        scope = self.scope
+        defaults = {
             "target_metadata": self.target_metadata,
             "compare_server_default": True,
-            "include_schemas": self.scope.has_schemas,
+            "include_schemas": scope.has_schemas,
             "render_as_batch": dialect == "sqlite",
-            "include_name": all_of(self.scope.include_name, given.pop("include_name", None)),
-            "include_object": all_of(self.scope.include_object, given.pop("include_object", None)),
-            "process_revision_directives": in_turn(
-                tidy, given.pop("process_revision_directives", None)
-            ),
-            "render_item": first_of(given.pop("render_item", None), render_item),
-            **given,
-            **fixed,
         }
+        include_name = scope.include_table if given.get("include_schemas") else scope.include_name
+        combined = {
+            "include_name": all_of(include_name, given.get("include_name")),
+            "include_object": all_of(scope.include_object, given.get("include_object")),
+            "process_revision_directives": in_turn(tidy, given.get("process_revision_directives")),
+            "render_item": first_of(given.get("render_item"), render_item),
+        }
+        return {**defaults, **given, **combined, **transactions(dialect)}
+
+
+def transactions(dialect: str) -> dict[str, bool]:
+    """Return the keywords for `context.configure()` that the guard of a dialect relies on."""
+    return {
+        "transaction_per_migration": dialect == "postgresql",
+        "transactional_ddl": dialect in ("postgresql", "sqlite"),
+    }
+
+
+def check_options(options: Mapping[str, Any], dialect: str) -> None:
+    """Check that `env.py` sets nothing that this package has to set.
+
+    Raises:
+        CommandError: It does.
+    """
+    for name in OF_DATABASE:
+        if name in options:
+            raise CommandError(
+                f"Leave {name} out of env.py: MIGRATION_DATABASE_URL, DATABASE_URL or"
+                " `alembic -x url=...` names the database, and a program hands over"
+                ' config.attributes["connection"].'
+            )
+    for name, value in transactions(dialect).items():
+        if options.get(name, value) != value:
+            raise CommandError(
+                f"Leave {name} out of env.py: the guard needs it to be {value} on {dialect}."
+            )
+    for name, default in OF_VERSIONS.items():
+        if options.get(name, default) != default:
+            raise CommandError(
+                f"Leave {name} out of env.py: the service's readiness check and `migrations drift`"
+                f" read {VERSION_TABLE} in the default schema."
+            )
+
+
+@contextmanager
+def naming(url: URL, config: Config) -> Iterator[None]:
+    """Have Alembic's settings name the database in use, for revisions that make an engine.
+
+    Afterwards they say what they said before: the next command may be for another database.
+    """
+    section, option = config.config_ini_section, "sqlalchemy.url"
+    before = config.file_config.get(section, option, raw=True, fallback=None)
+    shown = url.render_as_string(hide_password=False)
+    config.set_main_option(option, shown.replace("%", "%%"))
+    try:
+        yield
+    finally:
+        if before is None:
+            config.remove_main_option(option)
+        else:
+            config.set_main_option(option, before)
 
 
 def all_of(*filters: Callable[..., bool] | None) -> Callable[..., bool]:
     """Combine filters to one that accepts what each of them accepts."""
-    present = [it for it in filters if it]
-    return lambda *arguments: all(it(*arguments) for it in present)
+    present = [accepts for accepts in filters if accepts]
+    return lambda *arguments: all(accepts(*arguments) for accepts in present)
 
 
 def in_turn(*hooks: Callable[..., None] | None) -> Callable[..., None]:
     """Combine hooks to one that calls each."""
-    present = [it for it in hooks if it]
+    present = [hook for hook in hooks if hook]
 
     def call(*arguments: Any) -> None:
         for hook in present:
@@ -125,10 +180,10 @@ def in_turn(*hooks: Callable[..., None] | None) -> Callable[..., None]:
 
 def first_of(*renderers: Callable[..., Any] | None) -> Callable[..., Any]:
     """Combine renderers to one that asks each until one has an answer."""
-    present: Iterable[Callable[..., Any]] = [it for it in renderers if it]
+    present = [render for render in renderers if render]
 
-    def render(*arguments: Any) -> Any:
-        results = (it(*arguments) for it in present)
-        return next((it for it in results if it is not False), False)
+    def render_first(*arguments: Any) -> Any:
+        results = (render(*arguments) for render in present)
+        return next((result for result in results if result is not False), False)
 
-    return render
+    return render_first

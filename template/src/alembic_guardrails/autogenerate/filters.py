@@ -46,6 +46,10 @@ class Scope:
         """Leave out the tables of Alembic and of others, and schemas that no model is in."""
         if kind == "schema":
             return name in self.schemas
+        return self.include_table(name, kind, parents)
+
+    def include_table(self, name: str | None, kind: str, parents: MutableMapping[Any, Any]) -> bool:
+        """Leave out the tables of Alembic and of others."""
         if kind != "table":
             return True
         full_name = parents.get("schema_qualified_table_name") or name
