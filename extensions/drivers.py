@@ -856,8 +856,8 @@ class ServerDatabase(Database):
     def quoted_password(self) -> str:
         """The password in quotes, for `.env`; empty if its readers disagree about all quotes.
 
-        Between single quotes, python-dotenv interprets backslashes and `${name}`, and nobody reads a
-        single quote like the others. Between double quotes, `$` and a backtick mean something.
+        Between single quotes, python-dotenv interprets backslashes and `${name}`, and nobody reads
+        a single quote like the others. Between double quotes, `$` and a backtick mean something.
         https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/
         """
         password = str(self.complete.password or "")
