@@ -74,7 +74,7 @@ FAULTS: dict[str, tuple[Callable[[Project], object], str]] = {
     "lint": (append(MAIN, "\n\nname = undefined\n"), "F821"),
     "format": (append(MAIN, "\n\nname='x'\n"), "1 file reformatted"),
     "types": (append(MAIN, '\n\nname: int = "x"\n'), "Incompatible types"),
-    "history": (append("migrations/versions/0001_initial.py", "# edited\n"), "0001 was edited"),
+    "history": (append("migrations/versions/0001_initial.py", "edited = 1\n"), "0001 was edited"),
     "unsafe": (
         append("migrations/versions/0002.py", DROPS),
         "ban-drop-table",

@@ -1,14 +1,16 @@
 """Every other time: check that a database is what the first revision builds."""
 
+from pathlib import Path
+
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails.adopt.inventory import Inventory
 from alembic_guardrails.adopt.prove import build_baseline, check_same
-from alembic_guardrails.commands.record import record
 from alembic_guardrails.connection import run_with_connection
 from alembic_guardrails.databases import temporary_database_beside
-from alembic_guardrails.history import recorded, replaces
+from alembic_guardrails.history.read import read_history
+from alembic_guardrails.history.write import add_to_history
 from alembic_guardrails.ignore import IgnoreList
 from alembic_guardrails.schema.compare import differences
 from sqlalchemy import URL, Connection
@@ -30,7 +32,7 @@ def confirm(
     with temporary_database_beside(url) as temporary:
         built = run_with_connection(temporary, build)
     script = ScriptDirectory.from_config(config).get_revision(base)
-    if replaces(script) and differences(inventory.schema, built):
+    if getattr(script.module, "replaces", ()) and differences(inventory.schema, built):
         raise CommandError(
             f"The database is not what revision {base} builds, which replaces the revision that"
             " other databases were adopted with: adopt this one with the code of commit"
@@ -38,5 +40,5 @@ def confirm(
         )
     check_same(config, ignore_list.filter(inventory.schema), ignore_list.filter(built))
     config.print_stdout("The database is what revision %s builds.", base)
-    if base not in recorded(config):  # an earlier run was interrupted here
-        record(config, str(script.path))
+    if base not in read_history(config).recorded.ids:  # an earlier run was interrupted here
+        add_to_history(config, Path(script.path))

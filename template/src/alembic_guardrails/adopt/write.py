@@ -20,12 +20,12 @@ from alembic_guardrails.adopt.inventory import Inventory
 from alembic_guardrails.adopt.modules import write_models
 from alembic_guardrails.adopt.prove import build_baseline, check_same
 from alembic_guardrails.adopt.report import report, report_gaps
-from alembic_guardrails.commands.record import record
 from alembic_guardrails.connection import run_with_connection
 from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.dump import read_dump
 from alembic_guardrails.dump.revision import write_revision
 from alembic_guardrails.files import copy_whole, write_whole
+from alembic_guardrails.history.write import add_to_history
 from alembic_guardrails.ignore import FILE, IgnoreList
 from alembic_guardrails.settings import resolve
 from alembic_guardrails.trial import trial_config
@@ -123,7 +123,7 @@ def put_in_place(config: Config, modules: Path, baseline: Path, left_out: Collec
     draw_diagram(config)
     target = Path(script.versions, baseline.name)
     copy_whole(baseline, target)
-    record(config, str(target))
+    add_to_history(config, target)
 
 
 def extend_ignore_list(file: Path, left_out: Collection[str]) -> None:

@@ -6,7 +6,7 @@ from alembic.util import CommandError
 from alembic_guardrails.connection import run_with_connection
 from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.errors import reason
-from alembic_guardrails.history.superseded import expect_not_superseded
+from alembic_guardrails.history.superseded import check_not_superseded
 from alembic_guardrails.ignore import read_ignore_list
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.revisions import CURRENT
@@ -81,7 +81,7 @@ def check_known(config: Config, revision: str) -> None:
         CommandError: They do not, or another revision has superseded it.
     """
     script = ScriptDirectory.from_config(config)
-    expect_not_superseded(script, {revision})
+    check_not_superseded(script, {revision})
     try:
         script.get_revision(revision)
     except CommandError:

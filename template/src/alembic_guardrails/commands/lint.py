@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from alembic_guardrails.history import chosen_revisions
+from alembic_guardrails.history.released import choose_revisions
 from alembic_guardrails.lint import apply_comments, lint_revision
 from alembic_guardrails.lint.rule import Finding, Reading
 from alembic_guardrails.lint.source import Source
@@ -41,7 +41,7 @@ def lint(config: Config, rev_range: str | None = None, downgrade: bool = False) 
     """
     directory = ScriptDirectory.from_config(config)
     bases = [script.revision for script in read_bases(directory)]
-    chosen, released = chosen_revisions(config, directory, rev_range)
+    chosen, released = choose_revisions(config, directory, rev_range)
     # The first of all revisions runs on empty databases alone.
     wanted = {script.revision for script in chosen if [script.revision] != bases}
     found: list[str] = []

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from alembic.config import Config
 from alembic_guardrails.formatting import format_revision
-from alembic_guardrails.history import History, write
-from alembic_guardrails.history.file import digests, entries
+from alembic_guardrails.history.write import add_to_history
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,7 +19,4 @@ def record(config: Config, path: str) -> None:
     Alembic runs this for each revision that it writes.
     """
     format_revision(Path(path))
-    history = History(config)
-    file = Path(path).resolve()  # as Alembic has those that it reads
-    new = {id: text for id, text in history.texts.items() if history.paths[id] == file}
-    write(history, entries(history.ledger_text) | digests(new))
+    add_to_history(config, Path(path))

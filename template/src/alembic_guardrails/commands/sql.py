@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from alembic_guardrails.history import chosen_revisions
+from alembic_guardrails.history.released import choose_revisions
 from alembic_guardrails.offline import run_offline
 from alembic_guardrails.offline.failure import describe_failure
 from alembic_guardrails.revisions import read_bases
@@ -33,7 +33,7 @@ def sql(config: Config, rev_range: str | None = None) -> None:
     """
     directory = ScriptDirectory.from_config(config)
     read_bases(directory)
-    revisions, released = chosen_revisions(config, directory, rev_range)
+    revisions, released = choose_revisions(config, directory, rev_range)
     if not revisions:
         config.print_stdout("-- No new revisions; released: %s", len(released))
         return

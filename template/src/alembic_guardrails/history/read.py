@@ -1,0 +1,143 @@
+"""The revisions of a service, as their files and the history file have them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError, to_tuple
+from alembic_guardrails._alembic import load_revisions
+from alembic_guardrails.history.file import REPAIR, Recorded, read_ids
+
+BY_HAND = "Restore or repair a revision's file by hand, or finish an interrupted `squash`"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A revision's file, and what it says of others.
+
+    `replaces` are the revisions that `squash` put this one in the place of.
+    """
+
+    revision: str
+    path: Path
+    parents: tuple[str, ...]
+    dependencies: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    """The revisions by their ids, in upgrade order, and the ids in the history file."""
+
+    folder: Path
+    revisions: Mapping[str, Revision]
+    recorded: Recorded
+
+    @cached_property
+    def heads(self) -> list[str]:
+        """The revisions that no other follows."""
+        followed = {parent for script in self.revisions.values() for parent in script.parents}
+        return [revision for revision in self.revisions if revision not in followed]
+
+    @cached_property
+    def superseded(self) -> dict[str, str]:
+        """The revisions that `squash` has replaced, and which one takes the place of each."""
+        return {
+            old: script.revision for script in self.revisions.values() for old in script.replaces
+        }
+
+    def lineage(self, head: str) -> list[str]:
+        """Return a revision and all that it needs, in upgrade order."""
+        needed = {head}
+        for revision in reversed([*self.revisions]):
+            if revision in needed:
+                needed |= {*needed_by(self.revisions[revision], self.revisions)}
+        return [revision for revision in self.revisions if revision in needed]
+
+
+def needed_by(script: Revision, known: Mapping[str, Revision]) -> list[str]:
+    """Return the revisions that have to run before one; labels of branches are left out."""
+    return [*script.parents, *(name for name in script.dependencies if name in known)]
+
+
+def read_history(config: Config) -> History:
+    """Read the revisions, and the history file.
+
+    Raises:
+        CommandError: A file cannot be read, an id is in two files, or a revision follows one that
+            is missing.
+    """
+    directory = ScriptDirectory.from_config(config)
+    return arrange(read_files(directory), find_folder(directory))
+
+
+def find_folder(directory: ScriptDirectory) -> Path:
+    """Return the folder of the revisions, which the paths of their files begin with."""
+    return Path(directory.versions).resolve()
+
+
+def read_files(directory: ScriptDirectory) -> list[Revision]:
+    """Read the file of each revision, also of those that make no history together.
+
+    Raises:
+        CommandError: A file is no Python, as with the marks of a conflict in it.
+    """
+    try:
+        scripts = load_revisions(directory)
+    except SyntaxError as error:
+        raise CommandError(f"{BY_HAND}: {error}") from error
+    return [*map(describe, scripts)]
+
+
+def describe(script: Script) -> Revision:
+    """Return what the history needs of a revision."""
+    return Revision(
+        script.revision,
+        Path(script.path),
+        to_tuple(script.down_revision, ()),
+        to_tuple(script.dependencies, ()),
+        tuple(getattr(script.module, "replaces", ())),
+    )
+
+
+def arrange(scripts: Iterable[Revision], folder: Path) -> History:
+    """Return the history that revisions make together.
+
+    Raises:
+        CommandError: An id is in two files, or a revision follows one that is missing.
+    """
+    given = sorted(scripts, key=lambda script: script.path)
+    known = {script.revision: script for script in given}
+    for script in given:
+        for parent in script.parents:
+            if parent not in known:
+                raise CommandError(explain_missing(parent, script.revision, given))
+    counted = Counter(script.revision for script in given)
+    if twice := [revision for revision, count in counted.items() if count > 1]:
+        raise CommandError(f"{BY_HAND}: Revision {twice[0]} is present more than once")
+    graph = {script.revision: needed_by(script, known) for script in given}
+    try:
+        order = [*TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        circle = ", ".join(error.args[1])
+        raise CommandError(f"{BY_HAND}: These revisions follow each other: {circle}") from error
+    return History(folder, {revision: known[revision] for revision in order}, read_ids(folder))
+
+
+def explain_missing(parent: str, child: str, scripts: Iterable[Revision]) -> str:
+    """Say what to do with a revision that follows a missing one."""
+    for squash in scripts:
+        if parent in squash.replaces and child in squash.replaces:
+            return f"{child} is gone, as {squash.revision} replaces it: delete its file"
+        if parent in squash.replaces:
+            return (
+                f"{child} follows {parent}, which {squash.revision} replaces: set down_revision in"
+                f" its file to the newest revision, then run `{REPAIR}`; a database that has run"
+                f" it already first goes back to {parent} with the code of before"
+            )
+    return f"{BY_HAND}: Revision {parent}, which {child} follows, is not present"

@@ -1,0 +1,186 @@
+"""What is released: the revisions that upstream has, as git knows them, and what may not change."""
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+from alembic_guardrails.history.compare import is_same_code
+from alembic_guardrails.history.file import NAME, parse
+from alembic_guardrails.history.git import (
+    find_commit,
+    find_main_branch,
+    find_merge_base,
+    list_changes,
+    list_files,
+    read_blobs,
+)
+from alembic_guardrails.history.read import History, Revision, read_history
+from alembic_guardrails.history.source import find_id
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The revisions of a commit.
+
+    `sources` has the file of each, or None where the file in the working tree is the same;
+    `recorded` are the ids in the history file.
+    """
+
+    commit: str = ""
+    sources: Mapping[str, bytes | None] = field(default_factory=dict)
+    recorded: tuple[str, ...] = ()
+
+    def has(self, script: Revision) -> bool:
+        """Whether the commit has a revision that does what the one in the working tree does."""
+        if script.revision not in self.sources:
+            return False
+        source = self.sources[script.revision]
+        return source is None or is_same_code(source, script.path.read_bytes())
+
+
+@dataclass(frozen=True)
+class Released:
+    """The ids of what is released in upgrade order, and whence this is known.
+
+    `base` is the newest commit that this branch and upstream have in common, `tip` is upstream's
+    last one, and `committed` are the ids in the history file of this branch's last one.
+    """
+
+    ids: tuple[str, ...]
+    source: str
+    committed: tuple[str, ...] = ()
+    base: Snapshot = Snapshot()
+    tip: Snapshot = Snapshot()
+
+
+def read_released(history: History) -> Released:
+    """Ask git which of the revisions are released.
+
+    Raises:
+        OSError: There is no git, or it does not say.
+    """
+    folder = history.folder
+    upstream = os.environ.get("MIGRATION_BASE") or find_main_branch(folder) or "HEAD"
+    commits = find_merge_base(folder, "HEAD", upstream), find_commit(folder, upstream)
+    base, tip = read_snapshots(history, commits)
+    [committed] = read_blobs(folder, [("HEAD", NAME)])
+    source = upstream if upstream != "HEAD" else "HEAD, as no main branch is here"
+    ids = (*find_released(history, base, tip),)
+    return Released(ids, source, parse_blob(committed), base, tip)
+
+
+def assume_released(history: History) -> Released:
+    """Return what is taken for released where git does not say: all that the history file had."""
+    ids = (each for each in history.recorded.ids[:-1] if each not in history.superseded)
+    return Released((*ids,), f"{NAME}, above its last line", history.recorded.ids)
+
+
+def read_snapshots(history: History, commits: Sequence[str]) -> list[Snapshot]:
+    """Read the revisions of commits; of git only the files that are not the same here."""
+    folder = history.folder
+    here = {
+        Path(os.path.relpath(script.path, folder)).as_posix(): revision
+        for revision, script in history.revisions.items()
+    }
+    folders = {PurePosixPath(name).parent for name in (NAME, *here)}
+    names = {
+        commit: [
+            name
+            for name in sorted(list_files(folder, commit))
+            if name.endswith(".py") and PurePosixPath(name).parent in folders
+        ]
+        for commit in {*commits}
+    }
+    changed = {commit: list_changes(folder, commit) for commit in names}
+    wanted = [(commit, NAME) for commit in names]
+    for commit, listed in names.items():
+        wanted += [(commit, name) for name in listed if name in changed[commit]]
+    blobs = dict(zip(wanted, read_blobs(folder, wanted), strict=True))
+
+    def read(commit: str) -> Snapshot:
+        sources = {}
+        for name in names[commit]:
+            source = blobs.get((commit, name))
+            revision = (source and find_id(source)) or here.get(name)
+            if revision:
+                sources[revision] = source
+        return Snapshot(commit, sources, parse_blob(blobs[commit, NAME]))
+
+    return [read(commit) for commit in commits]
+
+
+def parse_blob(source: bytes | None) -> tuple[str, ...]:
+    """Return the ids in a history file, none if it is missing."""
+    return parse((source or b"").decode("utf-8", "replace")).ids
+
+
+def find_released(history: History, base: Snapshot, tip: Snapshot) -> Iterator[str]:
+    """Find the ids of what is released: what the base has, and what else is here from the tip.
+
+    What `squash` has replaced, or upstream has removed, does not count.
+    """
+    at_base = dict.fromkeys(each for each in base.recorded if each in base.sources)
+    at_base |= dict.fromkeys(each for each in history.revisions if each in base.sources)
+    for revision in at_base | dict.fromkeys(base.sources):
+        is_kept = revision in history.revisions or revision in tip.sources
+        if is_kept and revision not in history.superseded:
+            yield revision
+    for revision in dict.fromkeys((*tip.recorded, *tip.sources)):
+        is_here = revision in tip.sources and revision in history.revisions
+        if is_here and revision not in base.sources:
+            yield revision
+
+
+def find_changes(history: History, released: Released) -> Iterator[str]:
+    """Say what became of released revisions, in words.
+
+    The file that `squash` writes may differ as long as upstream has what that replaces.
+    """
+    is_squash_new = history.superseded.keys() & released.tip.sources.keys()
+    squashes = {*history.superseded.values()} if is_squash_new else set()
+    for revision in released.ids:
+        script = history.revisions.get(revision)
+        commits = [each for each in (released.base, released.tip) if revision in each.sources]
+        if not script:
+            yield f"{revision} is gone"
+        elif commits and revision not in squashes and not any(each.has(script) for each in commits):
+            yield f"{revision} was edited"
+
+
+def check_released(history: History, released: Released) -> None:
+    """Refuse to go on if a released revision is gone or was edited.
+
+    Raises:
+        CommandError: A released revision is gone or was edited.
+    """
+    if found := ", ".join(find_changes(history, released)):
+        why = f"{found}, compared with {released.source}"
+        raise CommandError(f"Restore what is released and write a new revision instead: {why}")
+
+
+def choose_revisions(
+    config: Config, script: ScriptDirectory, rev_range: str | None
+) -> tuple[list[Script], Collection[str]]:
+    """Return the revisions of a range, or those that are not released; and the released ones.
+
+    Raises:
+        CommandError: The range is not START:END.
+    """
+    start, separator, end = (rev_range or ":").partition(":")
+    if not separator:
+        raise CommandError("Write the range as START:END; either may be left out")
+    released = () if rev_range else released_revisions(config)
+    ordered = reversed([*script.walk_revisions(start or "base", end or "heads")])
+    return [revision for revision in ordered if revision.revision not in released], released
+
+
+def released_revisions(config: Config) -> Collection[str]:
+    """Return the ids of what is released, none if git cannot tell."""
+    try:
+        return frozenset(read_released(read_history(config)).ids)
+    except OSError:
+        return frozenset()
