@@ -1,6 +1,7 @@
-"""Private PostgreSQL and MariaDB servers for the tests, without Docker and without root.
+"""Private PostgreSQL, MariaDB and MySQL servers for the tests, without Docker and without root.
 
-A server named in TEST_POSTGRESQL_URL or TEST_MARIADB_URL takes the place of a private one.
+A server named in TEST_POSTGRESQL_URL, TEST_MARIADB_URL or TEST_MYSQL_URL takes the place of a
+private one.
 """
 
 import os
@@ -15,7 +16,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import IO, Any, ClassVar, LiteralString
 
 import psycopg
 import pymysql
+from mysql_programs import NoMySQLError, find_mysqld
 from psycopg import sql
 from sqlalchemy import URL, make_url
 
@@ -46,6 +48,11 @@ _MARIADB = """
     --skip-performance-schema --loose-debug-no-sync --innodb-flush-log-at-trx-commit=0
     --innodb-doublewrite=0 --innodb-log-file-size=16M --innodb-buffer-pool-size=32M
 """
+_MYSQL = """
+    --bind-address=127.0.0.1 --skip-name-resolve --disable-log-bin --mysqlx=OFF
+    --performance-schema=OFF --secure-file-priv= --innodb-flush-log-at-trx-commit=0
+    --innodb-doublewrite=OFF --innodb-redo-log-capacity=16M --innodb-buffer-pool-size=32M
+"""
 
 
 class ServerUnavailable(Exception):
@@ -59,7 +66,7 @@ class Server(ABC):
     url: URL
     """The administrator's URL, with a plain driver name: `postgresql` or `mysql`."""
     socket: Path | None
-    """The folder (PostgreSQL) or file (MariaDB) of the unix socket; None for a named server."""
+    """The unix socket's folder (PostgreSQL) or file (the others); None for a named server."""
 
     _create_database: ClassVar[LiteralString]
     _drop_database: ClassVar[LiteralString]
@@ -128,34 +135,43 @@ class PostgreSQL(Server):
             connection.execute(sql.SQL(statement).format(**quoted))
 
 
-class MariaDB(Server):
-    """A MariaDB server; a user comes from any host and has all privileges on the database."""
+class MySQL(Server):
+    """A MySQL or MariaDB server; a user comes from any host and may do all in the database."""
 
     _create_database = "CREATE DATABASE {identifier} CHARACTER SET utf8mb4"
-    # DROP DATABASE would wait a day for a transaction that was left open; 1094 is a connection
-    # that has ended in the meantime.
-    _drop_database = """
-        BEGIN NOT ATOMIC
-            DECLARE CONTINUE HANDLER FOR 1094 BEGIN END;
-            FOR it IN (SELECT id FROM information_schema.processlist WHERE db = {database})
-            DO KILL it.id; END FOR;
-            DROP DATABASE IF EXISTS {identifier};
-        END
-    """
+    _drop_database = "DROP DATABASE IF EXISTS {identifier}"
     _create_user = "CREATE USER {user}@'%' IDENTIFIED BY {password}"
     _grant = "GRANT ALL ON {pattern}.* TO {user}@'%'"
     _drop_user = "DROP USER IF EXISTS {user}@'%'"
 
-    def _execute(self, statement: LiteralString, **values: str) -> None:
+    @contextmanager
+    def _connect(self) -> Iterator["pymysql.Connection[Any]"]:
+        """Connect as the administrator."""
         arguments = self.url.translate_connect_args(username="user")
         options: dict[str, Any] = {"connect_timeout": 10, **arguments, **self.url.query}
+        with pymysql.connect(autocommit=True, **options) as connection:
+            yield connection
+
+    def _execute(self, statement: LiteralString, **values: str) -> None:
         identifier = "`" + values.get("database", "").replace("`", "``") + "`"
         # GRANT takes the name of a database as a LIKE pattern.
         pattern = identifier.translate({ord(it): f"\\{it}" for it in "\\_%"})
-        with pymysql.connect(autocommit=True, **options) as connection:
+        with self._connect() as connection:
             quoted = {key: connection.escape(it) for key, it in values.items()}
             query = statement.format(identifier=identifier, pattern=pattern, **quoted)
             connection.cursor().execute(query)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, if it is there, and end the connections to it.
+
+        Otherwise a transaction that was left open would keep DROP DATABASE waiting for a day.
+        """
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (name,))
+            for (process,) in cursor.fetchall():
+                with suppress(pymysql.OperationalError):  # the connection has ended by itself
+                    cursor.execute("KILL %s", (process,))
+        super().drop_database(name)
 
 
 def postgresql_programs() -> Path | None:
@@ -210,7 +226,7 @@ def mariadb() -> Iterator[Server]:
     Raises ServerUnavailable if there is neither, RuntimeError if the private one does not start.
     """
     if named := os.environ.get("TEST_MARIADB_URL"):
-        yield MariaDB(make_url(named).set(drivername="mysql"), None)
+        yield MySQL(make_url(named).set(drivername="mysql"), None)
         return
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
     program = shutil.which("mariadbd", path=path)
@@ -234,15 +250,49 @@ def mariadb() -> Iterator[Server]:
         options += [f"--socket={folder}/socket", f"--pid-file={folder}/pid"]
         options += [f"--init-file={folder}/init.sql"]
         url = URL.create("mysql", "root", password, "127.0.0.1")
-        server = MariaDB(url, folder / "socket")
+        server = MySQL(url, folder / "socket")
         with sandbox.serve(server, signal.SIGKILL, program, *options) as running:
+            yield running
+
+
+@contextmanager
+def mysql() -> Iterator[Server]:
+    """Yield the MySQL server of TEST_MYSQL_URL, or a private one that is then deleted.
+
+    Raises ServerUnavailable if there is neither, RuntimeError if the private one does not start.
+    """
+    if named := os.environ.get("TEST_MYSQL_URL"):
+        yield MySQL(make_url(named).set(drivername="mysql"), None)
+        return
+    try:
+        program = find_mysqld()
+    except NoMySQLError as error:
+        message = f"install MySQL's server ({error}), or name a server in TEST_MYSQL_URL"
+        raise ServerUnavailable(message) from error
+    password = secrets.token_urlsafe()
+
+    with _sandbox() as sandbox:
+        folder = sandbox.folder
+        (folder / "init.sql").write_text(
+            f"CREATE USER root@'%' IDENTIFIED BY '{password}';\n"
+            "GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;\n"
+            "DROP USER root@localhost;\n"
+        )
+        options = [*program, f"--datadir={folder}/data", f"--tmpdir={folder}", *_MYSQL.split()]
+        options += ["--user=root"] if os.geteuid() == 0 else []
+        sandbox.run(*options, "--initialize-insecure")
+        options += [f"--socket={folder}/socket", f"--pid-file={folder}/pid"]
+        options += [f"--init-file={folder}/init.sql"]
+        url = URL.create("mysql", "root", password, "127.0.0.1")
+        server = MySQL(url, folder / "socket")
+        with sandbox.serve(server, signal.SIGKILL, *options) as running:
             yield running
 
 
 # What serves a backend; a file needs nothing.
 SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
     "postgresql": postgresql,
-    "mysql": mariadb,
+    "mysql": mysql,
     "mariadb": mariadb,
 }
 

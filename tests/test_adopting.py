@@ -172,6 +172,7 @@ def downgrade() -> None:
 # What a schema has lost or gained elsewhere, in Chinook, and how the difference is named.
 CHANGES = {
     "postgresql": ("ALTER TABLE album ADD COLUMN rating integer", "column rating of table album"),
+    "mysql": ("ALTER TABLE Album ADD COLUMN Rating integer", "column Rating of table Album"),
     "mariadb": ("ALTER TABLE Album ADD COLUMN Rating integer", "column Rating of table Album"),
     "sqlite": ("ALTER TABLE Album ADD COLUMN Rating integer", "column rating of table Album"),
 }
@@ -551,7 +552,11 @@ def test_killed_at_any_moment(
 
 def databases_beside(url: URL) -> list[str]:
     """What was made next to a database, to try things on."""
-    query = {"postgresql": "SELECT datname FROM pg_database", "mariadb": "SHOW DATABASES"}
+    query = {
+        "postgresql": "SELECT datname FROM pg_database",
+        "mysql": "SHOW DATABASES",
+        "mariadb": "SHOW DATABASES",
+    }
     names = rows(url, query[family(url)]) if family(url) in query else []
     return [name for (name,) in names if name.startswith(f"{url.database}_")]
 
