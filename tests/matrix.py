@@ -54,8 +54,8 @@ class Setup:
 SETUPS = [Setup(backend, driver) for backend in BACKENDS for driver in backend.drivers]
 # One set-up of each backend: for what does not depend on the driver, and for quick runs.
 FIRST = [setup for setup in SETUPS if setup.driver is setup.backend.drivers[0]]
-# One set-up of each program that runs a database: MariaDB is MySQL's too.
-PROGRAMS = [setup for setup in FIRST if setup.backend.name != "mysql"]
+# One set-up of each program that runs a database.
+PROGRAMS = FIRST
 SERVED = [setup for setup in SETUPS if not setup.backend.is_file]
 # One set-up of each driver: for what is the driver's own. MySQL's are MariaDB's too.
 DRIVERS = list({setup.driver.name: setup for setup in SETUPS}.values())

@@ -79,8 +79,7 @@ def change(database: URL, statements: list[str]) -> None:
 @pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_every_seed_is_named(service: Project, setup: Setup, database: URL) -> None:
     """The seeds' files make things, then change each in the way that the comment names."""
-    backend = "mariadb" if setup.backend.name == "mysql" else setup.backend.name
-    text = (ROOT / "tests" / "seeds" / f"{backend}.sql").read_text(encoding="utf-8")
+    text = (ROOT / "tests" / "seeds" / f"{setup.backend.name}.sql").read_text(encoding="utf-8")
     blocks = [block.strip().removesuffix(";") for block in text.split("\n\n")]
     made = [" ".join(block.split()) for block in blocks if not block.startswith("--")]
     seeds = dict(

@@ -515,7 +515,11 @@ TEAM = ("Merge two branches that both made a revision", "Rebase a revision")
 SQUASH = "Squash old revisions"
 OTHERS = {*TEAM, "Fix a failed migration at night", "Review a revision", SQUASH}
 # Who they are in the database's list of sessions, which the document shows.
-MYSELF = {"postgresql": "SELECT pg_backend_pid()", "mariadb": "SELECT connection_id()"}
+MYSELF = {
+    "postgresql": "SELECT pg_backend_pid()",
+    "mysql": "SELECT connection_id()",
+    "mariadb": "SELECT connection_id()",
+}
 
 
 @pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep))
