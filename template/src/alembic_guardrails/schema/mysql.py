@@ -26,6 +26,9 @@ DEFINER = re.compile(r" DEFINER=(?:`[^`]*`@`[^`]*`|`[^`]*`)")
 # When an event begins depends on when it was created.
 TIMES = r" (?:STARTS|AT) '[-: \d]+'"
 
+# A collation belongs to one character set. MySQL writes the set only where the statement had it.
+IMPLIED_SET = r" CHARACTER SET \w+(?= COLLATE )"
+
 # The kinds whose statements the server writes itself, with the name of the database in them.
 WRITTEN_BY_SERVER = ("table", "trigger", "view")
 
@@ -102,7 +105,8 @@ def read(connection: Connection) -> Iterator[tuple[str, str]]:
 
 def table_parts(table: str, statement: str) -> Iterator[tuple[str, str]]:
     """Split a CREATE TABLE statement into options, columns, keys and constraints."""
-    parts, _, options = without_counter(statement).partition("(\n")[2].partition("\n) ")
+    statement = outside_texts(IMPLIED_SET, without_counter(statement))
+    parts, _, options = statement.partition("(\n")[2].partition("\n) ")
     yield f"table {table}", options
     for line in parts.split("\n"):
         part = line.strip().removesuffix(",")
