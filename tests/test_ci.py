@@ -14,6 +14,7 @@ import ci
 import pytest
 import yaml
 from conftest import Render
+from drivers import BACKENDS
 from linters import check_rights, lint, lint_yaml
 from matrix import FIRST, ROOT, SETUPS, Setup, options, part
 from project import Project
@@ -248,3 +249,12 @@ def test_an_action_has_one_version(render: Render) -> None:
     }
 
     assert len({used.partition("@")[0] for used in uses}) == len(uses)
+
+
+def test_the_server_in_the_workflow_is_the_registry_s() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    service = workflow["jobs"]["test"]["services"]["mysql"]
+
+    [server] = (it.server for it in BACKENDS if it.name == "mysql" and it.server)
+    assert service["image"] == server.image
+    assert service["options"] == server.health_options
