@@ -1,4 +1,4 @@
-"""What templates see beside the answers, and the checks of names that ``copier.yml`` uses."""
+"""What templates see beside the answers, and the checks of answers that `copier.yml` uses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,6 +45,7 @@ YES = ("true", "yes", "on", "1")
 NO = ("false", "no", "off", "0")
 GUARDRAILS = "alembic-guardrails"
 LONGEST = 40  # keeps every rendered line within the formatter's width
+COLUMNS = 79
 PRIVATE = 0o600
 ASYNC = {
     "async_": "async ",
@@ -75,8 +77,17 @@ SYNC = {
 }
 
 
+def wrapped(text: str) -> str:
+    """Wrap text at words, for a terminal of 80 columns; an empty line ends a paragraph."""
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    return "\n\n".join(
+        fill(paragraph, COLUMNS, break_long_words=False, break_on_hyphens=False)
+        for paragraph in paragraphs
+    )
+
+
 def servers(database: Any, container: bool) -> Mapping[str, Any]:
-    """How to start the database's server, and where the tests make their databases."""
+    """Say how to start the server, if it is on this machine, and where tests make databases."""
     compose = "`docker compose up --detach --wait db`"
     package = "`uv run python tests/server.py`, in a terminal of its own"
     has_package = bool(database.backend.test_requirements)
@@ -84,14 +95,15 @@ def servers(database: Any, container: bool) -> Mapping[str, Any]:
     if has_package:
         place = "on a server that they start"
     elif not database.is_file:
-        place = "next to the database in `.env`, whose user has to be allowed to create some"
+        place = "next to the database in `.env`, whose user needs the right to create databases"
     else:
         place = "in a temporary file"
-    return {"server_commands": [way for way in ways if ways[way]], "test_place": place}
+    commands = [way for way in ways if ways[way] and database.is_local]
+    return {"server_commands": commands, "test_place": place}
 
 
 def machinery(requirement: str, package: str, database: Any, existing: bool) -> Mapping[str, Any]:
-    """What is packaged, required and needed to build it: with the machinery, or a requirement."""
+    """Return what the service packages, requires and builds: with the machinery, or without it."""
     folders = [package] if requirement else ["alembic_guardrails", package]
     return {
         "packages": [f"src/{folder}" for folder in folders],
@@ -102,24 +114,49 @@ def machinery(requirement: str, package: str, database: Any, existing: bool) -> 
 
 
 def notes(database: Any, package: str, existing: bool) -> list[str]:
-    """What has to be known before the first command, each a paragraph."""
+    """Return what the owner has to know before the first command, each in a paragraph."""
     built = (
         "The driver has no wheel: it is built on your machine, which needs\n"
         f"`{' '.join(database.driver.build)}` (Debian's names)."
     )
-    adopted = (
-        "The database is older than the code. Take it over first, once in each place where it is,\n"
-        "with `uv run migrations adopt`:\n"
-        "[docs/adopting.md](docs/adopting.md). New databases need only what follows."
+    pooled = (
+        f"The database's address is that of {database.pooler}'s pooler, which migrations cannot\n"
+        "use. Write the direct address into `.env`, as `MIGRATION_DATABASE_URL`."
     )
-    return [built] * bool(database.driver.build) + [adopted] * existing
+    adopted = (
+        "The database is older than the code. Adopt it first, with `uv run migrations adopt`,\n"
+        "once in each place where it is: [docs/adopting.md](docs/adopting.md). New databases need\n"
+        "only what follows."
+    )
+    return [
+        *[built] * bool(database.driver.build),
+        *[pooled] * bool(database.pooler),
+        *[adopted] * existing,
+    ]
+
+
+def pooler_warning(parsed: Any) -> str:
+    """Return a paragraph if the URL names a platform's pooler: migrations need another one."""
+    if not parsed.pooler:
+        return ""
+    return (
+        f"\nThis is the address of {parsed.pooler}'s pooler. Migrations need the direct one:\n"
+        "write it into .env, as MIGRATION_DATABASE_URL."
+    )
 
 
 class InvalidAnswer(UserMessageError, ValueError):
-    """A bad answer from ``--data`` or ``--data-file``, where nobody can be asked again.
+    """A bad answer from `--data` or `--data-file`, where nobody can be asked again.
 
-    Copier prints a UserMessageError as it is; its own ValueError would end in a traceback.
+    Copier prints the message of a UserMessageError; its own ValueError would end in a traceback.
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(wrapped(sentence))
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
 def slug(name: str) -> str:
@@ -129,21 +166,21 @@ def slug(name: str) -> str:
 
 
 def width_of(text: str) -> int:
-    """How many columns a text takes, as formatters count them."""
-    return sum(2 if unicodedata.east_asian_width(it) in "FW" else 1 for it in text)
+    """Return how many columns a text takes, as formatters count them."""
+    return sum(2 if unicodedata.east_asian_width(char) in "FW" else 1 for char in text)
 
 
 def project_name_error(name: str) -> str:
     """Say what is wrong with a project name; nothing if it can be used."""
     if not name.strip():
-        return "Give it a name, such as My Service"
+        return "Give the service a name, such as My Service"
     if (width := width_of(name)) > LONGEST:
         counted = "" if width == len(name) else " (a wide one counts twice)"
-        return f"Use at most {LONGEST} characters{counted}, not {width}"
+        return f"Use at most {LONGEST} characters, not {width}{counted}"
     if not re.fullmatch(r"[^\W\d_]([\w .-]*\w)?", unicodedata.normalize("NFC", name)):
-        return "Start with a letter; then use letters, digits, spaces, dots, hyphens, underscores"
+        return "Start with a letter, then use letters, digits, spaces and . - _"
     if not slug(name)[:1].isalpha():
-        return "Start with a Latin letter: its Python package is named after it"
+        return "Start with a Latin letter, as the Python package does"
     return ""
 
 
@@ -151,11 +188,11 @@ def package_name_error(name: str, taken: frozenset[str]) -> str:
     """Say what is wrong with an import name; nothing if it can be used."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > LONGEST:
         return (
-            "Start with a lower-case letter; then use lower-case letters, digits and single"
-            f" underscores, {LONGEST} characters at most"
+            "Start with a lower-case letter, then use lower-case letters, digits and single"
+            f" underscores, at most {LONGEST} characters"
         )
     if is_taken(name, taken):
-        return f"Add a word to {name}: the name is Python's, or of something that the service needs"
+        return f"Add a word to {name}: another module has this name"
     return ""
 
 
@@ -179,12 +216,12 @@ def guardrails_error(requirement: str) -> str:
 
 
 def is_taken(name: str, taken: frozenset[str]) -> bool:
-    """Whether a package of this name would hide another module or distribution."""
+    """Whether a package of this name hides another module or distribution."""
     return keyword.iskeyword(name) or name in sys.stdlib_module_names | TAKEN | taken
 
 
 def error_of(check: Any, *arguments: Any) -> str:
-    """Call a function that raises ValueError for bad input; return the message, if there is one."""
+    """Call a function that raises ValueError for bad input; return its message, if any."""
     try:
         check(*arguments)
     except ValueError as error:
@@ -193,7 +230,7 @@ def error_of(check: Any, *arguments: Any) -> str:
 
 
 def listed(question: Mapping[str, Any]) -> list[str]:
-    """The answers that a question lists, as text; none where anything can be typed."""
+    """Return the answers that a question lists, as text; none if it takes any text."""
     if question["type"] == "bool":
         return [word for pair in zip(YES, NO, strict=True) for word in pair]
     choices = question.get("choices")
@@ -201,7 +238,7 @@ def listed(question: Mapping[str, Any]) -> list[str]:
 
 
 class ServiceContext(ContextHook):
-    """Answers become the objects that the templates use; bad answers end before they begin."""
+    """Add to the answers what templates use, and refuse bad answers before the first question."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -218,9 +255,11 @@ class ServiceContext(ContextHook):
             f"{slug(name)}_service" if is_taken(slug(name), taken) else slug(name)
         )
         environment.filters["as_url"] = self.parse_url
+        environment.filters["pooler_warning"] = pooler_warning
+        environment.filters["wrapped"] = wrapped
 
     def hook(self, context: MutableMapping[str, Any]) -> None:
-        """Add the computed names, once the answers that they come from are there."""
+        """Add the computed names, once the answers are there that they come from."""
         asking = context["_copier_phase"] == "prompt"
         if asking:
             self.check_given(context)
@@ -252,12 +291,12 @@ class ServiceContext(ContextHook):
                 template.chmod(PRIVATE)
 
     def check_given(self, context: MutableMapping[str, Any]) -> None:
-        """Refuse what was given on the command line as the questionnaire would, in one sentence.
+        """Refuse answers from the command line in one sentence, as the questionnaire does.
 
-        Also what was answered the last time: Copier would go on with the default, unasked.
+        Answers of the last time are checked, too: Copier would take the default for a bad one.
 
         Raises:
-            InvalidAnswer: for the first bad answer.
+            InvalidAnswer: An answer is bad. The message is about the first one.
         """
         data = context["_copier_conf"]["data"]
         for name, answer in data.items():
@@ -267,18 +306,20 @@ class ServiceContext(ContextHook):
         if "driver" in data and "database_url" in context["_copier_answers"]:
             self.check_driver(context["database_url"], str(data["driver"]))
         self.check_example(context["_copier_answers"], data)
-        last = {name: it for name, it in self.last_answers(context).items() if name not in data}
+        last = {
+            name: answer for name, answer in self.last_answers(context).items() if name not in data
+        }
         try:
             self.check(context, last)
             if "driver" in last and "database_url" in last:
                 self.check_driver(last["database_url"], last["driver"])
         except InvalidAnswer as error:
             raise InvalidAnswer(
-                f"{error} This was the answer so far: change it with --data."
+                f"{error} This was the last answer: change it with --data."
             ) from None
 
     def check(self, context: MutableMapping[str, Any], answers: Mapping[str, Any]) -> None:
-        """Refuse the first bad one of some answers, of whatever type they are."""
+        """Refuse the first bad answer, of whatever type it is."""
         given = {name: str(answer) for name, answer in answers.items()}
         for name in ("project_name", "database_url", "package_name", "guardrails"):
             if name in given and (error := self.environment.filters[f"{name}_error"](given[name])):
@@ -293,22 +334,26 @@ class ServiceContext(ContextHook):
             raise InvalidAnswer(f"driver: {error}.")
 
     def check_example(self, answers: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """Refuse the example, asked for by name, where the tables are there already."""
+        """Refuse the example for a database that has tables already."""
         both = ("existing_database", "include_example")
         if both[1] in data and all(str(answers.get(name)).lower() in YES for name in both):
-            raise InvalidAnswer("include_example: There is none for a database that has tables.")
+            raise InvalidAnswer(
+                "include_example: Leave it out, because the database has tables already."
+            )
 
     def last_answers(self, context: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        """The answers that an update or a second copy starts from."""
+        """Return the answers that an update, or a second copy, begins with."""
         if self._last is None:
             settings = context["_copier_conf"]
             file = Path(settings["dst_path"], settings["answers_file"])
             known = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
-            self._last = {name: it for name, it in known.items() if not name.startswith("_")}
+            self._last = {
+                name: answer for name, answer in known.items() if not name.startswith("_")
+            }
         return self._last
 
     def choices(self, context: MutableMapping[str, Any]) -> dict[str, list[str]]:
-        """The answers that ``copier.yml`` lists, for each question where it lists them."""
+        """Return the answers that `copier.yml` lists, for each question that has such a list."""
         if self._choices is None:
             file = Path(context["_copier_conf"]["src_path"], "copier.yml")
             questions = yaml.safe_load(file.read_text(encoding="utf-8"))

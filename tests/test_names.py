@@ -37,8 +37,8 @@ GOOD = {
     "COM1": "com1_service",
 }
 BAD = {
-    "": "Give it a name",
-    "   ": "Give it a name",
+    "": "Give the service a name",
+    "   ": "Give the service a name",
     "../evil": "Start with a letter",
     "/etc/passwd": "Start with a letter",
     'a"b': "then use letters",

@@ -3,12 +3,17 @@
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from context import width_of
 from dotenv import dotenv_values
-from matrix import QUESTIONS
+from drivers import BACKENDS, ParsedUrl, UrlError
+from fuzz import compiled, complete
+from matrix import QUESTIONS, SETTINGS
 from terminal import Terminal
 from test_names import BAD
 
@@ -22,9 +27,9 @@ INTERRUPT = "\x03"
 class Dialogue(Terminal):
     """Copier in a terminal."""
 
-    def __init__(self, template: Path, destination: Path) -> None:
+    def __init__(self, template: Path, destination: Path, columns: int = 160) -> None:
         copier = (sys.executable, "-m", "copier", "copy", "--trust")
-        super().__init__((*copier, str(template), str(destination)), (60, 160))
+        super().__init__((*copier, str(template), str(destination)), (60, columns))
 
     def asks(self, question: str) -> str:
         """Wait for a question."""
@@ -62,7 +67,7 @@ def test_a_bad_answer_is_asked_again_with_the_reason(dialogue: Dialogue, tmp_pat
         dialogue.shows(name.strip(), reason)
     dialogue.types(CLEAR + "Good Name" + ENTER)
     dialogue.asks("database_url")
-    dialogue.types(CLEAR + "postgresql://u:s3cr3t@h" + ENTER)
+    dialogue.types(CLEAR + "postgresql://u:s3cr3t@localhost" + ENTER)
     dialogue.shows("Add the database's name at the end")
     dialogue.types("/db" + ENTER)
     for question in ASKED[2:]:
@@ -74,7 +79,7 @@ def test_a_bad_answer_is_asked_again_with_the_reason(dialogue: Dialogue, tmp_pat
     assert "s3cr3t" not in last
     assert "docker compose up --detach --wait db" in last
     env = dotenv_values(tmp_path / "to" / ".env")
-    assert env["DATABASE_URL"] == "postgresql+psycopg://u:s3cr3t@h/db"
+    assert env["DATABASE_URL"] == "postgresql+psycopg://u:s3cr3t@localhost/db"
 
 
 @pytest.mark.parametrize(
@@ -110,6 +115,80 @@ def test_an_existing_database_is_taken_over(dialogue: Dialogue, tmp_path: Path) 
     assert "uv run migrations adopt &&" in last
     assert not list((tmp_path / "to").rglob("0001*"))
     assert not list((tmp_path / "to").rglob("customer*"))
+
+
+def test_a_message_wraps_at_words(template: Path, tmp_path: Path) -> None:
+    dialogue = Dialogue(template, tmp_path / "to", 80)
+    dialogue.asks("project_name")
+    dialogue.types(CLEAR + "1abc" + ENTER)
+    shown = dialogue.shows("Start with a letter", "and . - _")
+    assert " Start with a letter, then use\nletters, digits, spaces and . - _" in shown
+    dialogue.types(INTERRUPT)
+    dialogue.end()
+
+
+@pytest.mark.parametrize(
+    ("host", "platform"),
+    [
+        ("ep-a-1-pooler.eu-central-1.aws.neon.tech", "Neon"),
+        ("aws-0-eu-west-1.pooler.supabase.com:6543", "Supabase"),
+    ],
+)
+def test_a_pooler_is_named_at_once(
+    template: Path, tmp_path: Path, host: str, platform: str
+) -> None:
+    dialogue = Dialogue(template, tmp_path / "to", 80)
+    dialogue.asks("project_name")
+    dialogue.types(ENTER)
+    dialogue.asks("database_url")
+    dialogue.types(CLEAR + f"postgresql://u:p@{host}/db" + ENTER)
+    dialogue.shows(f"This is the address of {platform}'s pooler. Migrations need the direct one:")
+    for question in ASKED[2:]:
+        dialogue.asks(question)
+        dialogue.types(ENTER)
+    code, last = dialogue.end()
+
+    assert code == 0
+    assert f"{platform}'s pooler" in last
+    assert "start one first" not in last
+    assert f"{platform}'s pooler" in (tmp_path / "to" / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "host", ["ep-a-1.eu-central-1.aws.neon.tech", "db-pooler.example.com", "neon.tech.example.com"]
+)
+def test_an_address_that_is_no_platforms_pooler(host: str) -> None:
+    assert ParsedUrl.parse(f"postgresql://u@{host}/db").pooler == ""
+
+
+def lines() -> Iterator[str]:
+    """What the questionnaire and its end say, without the answers."""
+    for details in QUESTIONS.values():
+        yield from (line.partition("{{")[0] for line in details["help"].splitlines())
+    for backend in BACKENDS:
+        parsed = ParsedUrl.parse(backend.example)
+        yield from (f"   - {label}" for label, _ in parsed.choices())
+        for name in {name for driver in backend.drivers for name in driver.parameters}:
+            with suppress(UrlError):
+                query = {name: "1"}
+                for label, choice in replace(parsed, url=parsed.url.set(query=query)).choices():
+                    if choice["validator"]:
+                        yield f"   - {label} ({choice['validator']})"
+
+
+@pytest.mark.parametrize("url", [backend.example for backend in BACKENDS])
+def test_all_that_is_said_fits_80_columns(url: str) -> None:
+    answers = {"_copier_conf": {"dst_path": "/to"}, **complete({"database_url": url})}
+    database = ParsedUrl.parse(url).choose(answers["driver"])
+    context = {**answers, "database": database, "_copier_phase": "render"}
+    ends = [
+        compiled(SETTINGS[name]).render(context)
+        for name in ("_message_after_copy", "_message_after_update")
+    ]
+
+    said = [line for end in ends for line in end.splitlines()]
+    assert len(said) > 15
+    assert [line for line in (*lines(), *said) if width_of(line) > 79] == []
 
 
 @pytest.mark.parametrize("answered", range(4))

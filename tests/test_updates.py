@@ -329,10 +329,10 @@ def test_an_answer_that_is_no_longer_possible_is_not_replaced_unasked(
     template = clone()
     template.release("1.0.0")
     service = template.copy(tmp_path / "service", "1.0.0")
-    template.replace("drivers.py", 'Driver("pysqlite", query=SQLITE_QUERY),', "")
+    template.replace("drivers.py", 'Driver("pysqlite", parameters=SQLITE_PARAMETERS),', "")
     template.release("2.0.0")
 
-    with pytest.raises(UserMessageError, match=r"Use one of aiosqlite.*answer so far.*--data"):
+    with pytest.raises(UserMessageError, match=r"Choose one of aiosqlite.*last answer.*--data"):
         update(service, "2.0.0")
 
     assert service.git("status", "--porcelain") == ""

@@ -105,9 +105,9 @@ REFUSED = [
     ("localhost:5432", "Write a database URL, such as"),
     (f"http://u:{SECRET}@h/db", "Start the URL with one of sqlite, postgresql, mysql, mariadb"),
     ("mssql+pyodbc://h/db", "Start the URL with one of"),
-    (f"postgresql+pymysql://u:{SECRET}@h/db", "Use one of psycopg, "),
-    ("mysql+asyncpg://h/db", "Use one of pymysql, "),
-    ("sqlite+psycopg:///app.db", "Use one of pysqlite, aiosqlite: "),
+    (f"postgresql+pymysql://u:{SECRET}@h/db", "Choose one of the drivers psycopg, "),
+    ("mysql+asyncpg://h/db", "Choose one of the drivers pymysql, "),
+    ("sqlite+psycopg:///app.db", "Choose one of the drivers pysqlite, aiosqlite"),
     (
         f"postgresql://u:{SECRET}@h",
         "Add the database's name at the end, as in postgresql://localhost/mydb",
