@@ -48,6 +48,11 @@ def test_faults_that_differ_by_database(service: Project) -> None:
     run_tests(service, "in_service/faults.py")
 
 
+@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
+def test_what_a_failure_prints(service: Project) -> None:
+    run_tests(service, "in_service/failures.py")
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_all_races(service: Project) -> None:

@@ -42,7 +42,7 @@ ERRORS = {
     "asyncpg": (
         WithCode(f"<class 'asyncpg.exceptions.X'>: {UNIQUE}", sqlstate="23505", pgcode="23505"),
         "23505",
-        f"<class 'asyncpg.exceptions.X'>: {UNIQUE}",
+        UNIQUE,
     ),
     "pg8000": (Exception({"S": "ERROR", "C": "23505", "M": UNIQUE}), "23505", UNIQUE),
     "pymysql": (pymysql.err.IntegrityError(1062, "Duplicate entry"), 1062, "Duplicate entry"),
@@ -81,7 +81,7 @@ def test_a_reason_is_one_line_and_never_empty(message: str) -> None:
         assert "\n" not in reason(error)
 
 
-@given(message=st.text(min_size=1).filter(lambda message: "\n" not in message))
+@given(message=st.text(st.characters(exclude_characters="\n<"), min_size=1))
 def test_a_reason_is_what_the_driver_says(message: str) -> None:
     assert {reason(Exception(*args)) for args in [(message,), (7, message), ({"M": message},)]} == {
         message

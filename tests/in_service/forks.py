@@ -16,7 +16,6 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -116,7 +115,7 @@ def fork(commands: Path, *command: str) -> int:
         if isinstance(error.code, str):
             print(error.code, file=sys.stderr)
     except BaseException:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
     finally:
         end(code)
     return code

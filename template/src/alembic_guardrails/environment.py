@@ -13,6 +13,7 @@ from alembic_guardrails.autogenerate.rewrite import tidy
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.guard import guarding
+from alembic_guardrails.guard.failure import Activity, reporting
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from sqlalchemy import URL, Connection, MetaData
@@ -40,18 +41,13 @@ def run_migrations(target_metadata: MetaData | Sequence[MetaData], **options: An
     settings = read_settings(config)
     connection: Connection | None = config.attributes.get("connection")
     runner = Runner(settings, target_metadata, options)
-    if context.is_offline_mode():
-        runner.run_offline(settings.database_url)
-    elif connection is not None:
-        runner.run_online(connection)
-    else:
-        try:
-            run_with_connection(settings.database_url, runner.run_online)
-        except UnreachableError as error:
-            raise CommandError(
-                "The database cannot be reached (`migrations create` creates one that is missing):"
-                f" {error}"
-            ) from error
+    with reporting(config, runner.activity):
+        if context.is_offline_mode():
+            runner.run_offline(settings.database_url)
+        elif connection is not None:
+            runner.run_online(connection)
+        else:
+            runner.connect_and_run(settings.database_url)
 
 
 class Runner:
@@ -67,12 +63,23 @@ class Runner:
         self.scope = Scope(context.config, *to_list(target_metadata, []))
         self.target_metadata = target_metadata
         self.options = options
+        self.activity = Activity()
 
     def run_offline(self, url: URL) -> None:
         """Print the SQL for the kind of database that a URL names."""
         dialect_opts = {"paramstyle": "named", **self.options.get("dialect_opts", {})}
         target = {"url": url, "literal_binds": True}
         self.run(url, url.get_backend_name(), target, dialect_opts=dialect_opts)
+
+    def connect_and_run(self, url: URL) -> None:
+        """Run the command on a connection of its own."""
+        try:
+            run_with_connection(url, self.run_online)
+        except UnreachableError as error:
+            raise CommandError(
+                "The database cannot be reached (`migrations create` creates one that is missing):"
+                f" {error}"
+            ) from error
 
     def run_online(self, connection: Connection) -> None:
         """Run the command on a connection."""
@@ -85,7 +92,8 @@ class Runner:
         check_options(self.options, dialect)
         with naming(url, context.config):
             context.configure(**{**target, **self.configuration(dialect), **fixed})
-            with guarding(context.get_context(), self.settings), context.begin_transaction():
+            migration = context.get_context()
+            with guarding(migration, self.settings, self.activity), context.begin_transaction():
                 context.run_migrations()
 
     def configuration(self, dialect: str) -> dict[str, Any]:

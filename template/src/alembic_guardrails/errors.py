@@ -1,7 +1,11 @@
 """What a database's error means, whichever driver raised it."""
 
+import re
+
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, IntegrityError
+
+CLASS = re.compile("^<class '[^']+'>: ")
 
 
 class IrreversibleError(CommandError, NotImplementedError):
@@ -35,7 +39,9 @@ def reason(error: BaseException) -> str:
             pass
         case _:
             message = str(cause)
-    return message.partition("\n")[0] or type(cause).__name__
+    # For some async drivers SQLAlchemy puts the class of the error before its text.
+    message = CLASS.sub("", message.partition("\n")[0])
+    return message or type(cause).__name__
 
 
 def violates_constraint(error: DBAPIError) -> bool:

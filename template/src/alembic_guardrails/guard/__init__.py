@@ -5,13 +5,18 @@ from contextlib import contextmanager
 
 from alembic.runtime.migration import MigrationContext
 from alembic_guardrails.dialects import module_for
+from alembic_guardrails.guard.failure import Activity
 from alembic_guardrails.history.superseded import refuse_superseded
 from alembic_guardrails.settings import MigrationSettings
 
 
 @contextmanager
-def guarding(context: MigrationContext, settings: MigrationSettings) -> Iterator[None]:
+def guarding(
+    context: MigrationContext, settings: MigrationSettings, activity: Activity
+) -> Iterator[None]:
     """Guard the block if its command writes to a database; let other commands run as they are.
+
+    `activity` is told what the command does, for the report of a failure.
 
     Raises:
         CommandError: Another migration holds the lock, or another session holds a lock that a
@@ -28,5 +33,5 @@ def guarding(context: MigrationContext, settings: MigrationSettings) -> Iterator
         yield
     else:
         guard = module_for("guard", context.dialect.name).GUARD
-        with guard(context, settings).guarding():
+        with guard(context, settings, activity).guarding():
             yield

@@ -1,18 +1,21 @@
 """What the guard does on every database."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import wraps
-from typing import cast
+from typing import ClassVar, cast
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
 from alembic_guardrails._alembic import get_plan, is_stamp, set_plan
-from alembic_guardrails.guard.heads import HeadsCheck
+from alembic_guardrails.errors import error_code
+from alembic_guardrails.guard.failure import Activity
+from alembic_guardrails.guard.heads import HeadsCheck, name_heads
 from alembic_guardrails.guard.locks import acquire, logger
 from alembic_guardrails.settings import MigrationSettings
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
 
 
 class BaseGuard:
@@ -20,8 +23,12 @@ class BaseGuard:
 
     # Who can hold the lock, for messages.
     lock_holder = "another migration"
+    # Codes of errors of the database, and what to do about them.
+    ADVICE: ClassVar[Mapping[Collection[int | str], str]] = {}
 
-    def __init__(self, context: MigrationContext, settings: MigrationSettings) -> None:
+    def __init__(
+        self, context: MigrationContext, settings: MigrationSettings, activity: Activity
+    ) -> None:
         """Prepare to guard one command.
 
         Raises:
@@ -30,6 +37,11 @@ class BaseGuard:
         self.context = context
         self.connection = cast(Connection, context.connection)
         self.settings = settings
+        self.activity = activity
+        self.heads = HeadsCheck(context)
+        # Where the last transaction that is complete has left the database.
+        self.committed_heads: Collection[str] | None = None
+        self.has_committed = False
         self.is_stamp = is_stamp(context)
         self.is_callers_connection = "connection" in cast(Config, context.config).attributes
         # A caller who began a transaction also ends it.
@@ -63,26 +75,67 @@ class BaseGuard:
         """Run one revision."""
         migrate()
 
+    def after_revision(self, heads: Collection[str]) -> None:
+        """Record where a revision that is complete has left the database."""
+        self.committed_heads = heads
+
     def after_revisions(self) -> None:
         """Check what the revisions did, in their transaction; there may have been no revision."""
+
+    def describe_state(self) -> str:
+        """Return what a failure at this moment leaves in the database, without asking it."""
+        if self.committed_heads is None:
+            return "Nothing was changed."
+        heads = name_heads(self.committed_heads)
+        return f"{self.describe_changes()} The database is at revision {heads}."
+
+    def describe_changes(self) -> str:
+        """Return what becomes of the changes that a failed revision has made."""
+        raise NotImplementedError
+
+    def advise(self, error: DBAPIError) -> str:
+        """Return what to do about an error of the database; nothing if the revision is to blame."""
+        code = error_code(error)
+        return next((advice for codes, advice in self.ADVICE.items() if code in codes), "")
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
         """Guard the block, which runs the command."""
+        self.activity.describe_state = self.describe_state
+        self.activity.advise = self.advise
         self.log_database()
         limits = self.set_limits()
         values = "".join(f", {name} = {value}" for name, value in limits.items())
         logger.info("Waiting up to %g s for locks%s", self.settings.migration_wait, values)
         self.wrap_steps()
-        heads = HeadsCheck(self.context)
+        event.listen(self.connection, "before_cursor_execute", self.begin_statement)
+        event.listen(self.connection, "after_cursor_execute", self.end_statement)
         try:
             self.acquire_lock()
             yield
             if not self.in_transaction:
-                heads.check()
-        finally:
-            if not self.connection.invalidated:
-                self.release()
+                self.heads.check()
+        except BaseException:
+            # An error in here would hide the first one.
+            with suppress(Exception):
+                self.end()
+            raise
+        self.end()
+
+    def end(self) -> None:
+        """Stop listening, and release the lock if there is still a connection."""
+        event.remove(self.connection, "before_cursor_execute", self.begin_statement)
+        event.remove(self.connection, "after_cursor_execute", self.end_statement)
+        if not self.connection.invalidated:
+            self.release()
+
+    def begin_statement(self, _: object, __: object, statement: str, *details: object) -> None:
+        """Record the statement that runs."""
+        self.activity.statement = statement
+
+    def end_statement(self, *details: object) -> None:
+        """Record that no statement runs."""
+        self.activity.statement = ""
 
     def log_database(self) -> None:
         """Log which database is migrated, and as which user."""
@@ -97,10 +150,14 @@ class BaseGuard:
         def wrapped_plan(
             heads: tuple[str, ...], context: MigrationContext
         ) -> Iterator[RevisionStep]:
+            self.committed_heads = heads
             for step in plan(heads, context):
                 self.before_revision()
+                self.activity.step = step
                 step.migration_fn = self.wrap(step.short_log, step.migration_fn)
                 yield step
+                self.after_revision(self.heads.expected or ())
+            self.activity.step = None
             self.after_revisions()
 
         set_plan(self.context, wrapped_plan)
@@ -110,6 +167,15 @@ class BaseGuard:
 
         @wraps(migrate)
         def run(**arguments: object) -> None:
-            self.run_revision(step, lambda: migrate(**arguments))
+            self.has_committed = False
+            event.listen(self.connection, "commit", self.record_commit)
+            try:
+                self.run_revision(step, lambda: migrate(**arguments))
+            finally:
+                event.remove(self.connection, "commit", self.record_commit)
 
         return run
+
+    def record_commit(self, connection: object) -> None:
+        """Record that the revision committed a part of what it does."""
+        self.has_committed = True

@@ -1,7 +1,14 @@
 """The check that a command left the database at the revision that it reported."""
 
+from collections.abc import Collection
+
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
+
+
+def name_heads(heads: Collection[str]) -> str:
+    """Return the ids of heads as messages show them."""
+    return ", ".join(sorted(heads)) or "base"
 
 
 class HeadsCheck:
@@ -30,9 +37,9 @@ class HeadsCheck:
         current = set(self.context.get_current_heads())
         connection.rollback()
         if current != self.expected:
-            found, wanted = (", ".join(sorted(ids)) or "base" for ids in (current, self.expected))
             raise CommandError(
-                f"The database is at {found}, not at {wanted}: a revision ended the transaction, or"
+                f"The database is at {name_heads(current)}, not at {name_heads(self.expected)}: a"
+                " revision ended the transaction, or"
                 " another session wrote to alembic_version. Compare the schema with the revision,"
                 " then run the command again."
             )

@@ -3,10 +3,16 @@
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.base import BaseGuard
+from alembic_guardrails.guard.failure import (
+    CONNECTION_LOST,
+    DATABASE_FULL,
+    NO_PRIVILEGE,
+    READ_ONLY,
+)
 from alembic_guardrails.guard.journal import Journal
 from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +27,13 @@ class MySQLGuard(BaseGuard):
     # A lock belongs to the server, not to a database, and its name has at most 64 characters. Newer
     # versions of MySQL have no MD5().
     LOCK_NAME = "CONCAT('alembic:', SHA2(DATABASE(), 224))"
+    # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+    ADVICE: ClassVar = {
+        (1044, 1045, 1142, 1143, 1227, 1370, 1410, 1419): NO_PRIVILEGE,
+        (1290, 1792, 1836): READ_ONLY,
+        (1021, 1114): DATABASE_FULL,
+        (2006, 2013, 1053, 1927): CONNECTION_LOST,
+    }
     journal: Journal | None = None
 
     def set_limits(self) -> dict[str, str]:
@@ -85,6 +98,15 @@ class MySQLGuard(BaseGuard):
         journal.expect_end()
         # A caller's rollback would undo only rows, so alembic_version would be wrong afterwards.
         self.connection.exec_driver_sql("COMMIT")
+
+    def describe_changes(self) -> str:
+        return "Changes of tables before this statement stay, and the journal has recorded them."
+
+    def advise(self, error: DBAPIError) -> str:
+        return super().advise(error) or (
+            "Correct the revision from this statement on, leave what is before it as it is, and run"
+            " the command again. It continues at this statement."
+        )
 
     def release(self) -> None:
         if not self.in_transaction:

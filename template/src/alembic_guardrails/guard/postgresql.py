@@ -3,10 +3,17 @@
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from typing import ClassVar
 
 from alembic.util import CommandError
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.base import BaseGuard
+from alembic_guardrails.guard.failure import (
+    CONNECTION_LOST,
+    DATABASE_FULL,
+    NO_PRIVILEGE,
+    READ_ONLY,
+)
 from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
@@ -19,6 +26,13 @@ class PostgreSQLGuard(BaseGuard):
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     LOCK_ERRORS = ("55P03", "40P01")
     LOCK_KEY = zlib.crc32(b"alembic")
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html
+    ADVICE: ClassVar = {
+        ("42501",): NO_PRIVILEGE,
+        ("25006",): READ_ONLY,
+        ("53100", "53200"): DATABASE_FULL,
+        ("57P01", "57P02", "08000", "08003", "08006"): CONNECTION_LOST,
+    }
 
     def set_limits(self) -> dict[str, str]:
         if not self.is_callers_connection:
@@ -94,6 +108,11 @@ class PostgreSQLGuard(BaseGuard):
             raise LockNotAvailableError(str(error.orig).strip()) from error
         if savepoint.is_active:
             savepoint.commit()
+
+    def describe_changes(self) -> str:
+        if self.has_committed:
+            return "What the revision did up to the end of the last autocommit_block stays."
+        return "The revision was rolled back."
 
     def release(self) -> None:
         if not self.in_transaction:

@@ -1,13 +1,17 @@
 """The guard on SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from alembic.util import CommandError
 from alembic_guardrails.guard.base import BaseGuard
+from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY
 from alembic_guardrails.guard.locks import logger
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+# SQLite's errors have no code in all versions of Python.
+ADVICE = {"readonly": READ_ONLY, "is full": DATABASE_FULL, "disk I/O": DATABASE_FULL}
 
 
 class SQLiteGuard(BaseGuard):
@@ -75,6 +79,19 @@ class SQLiteGuard(BaseGuard):
         except OperationalError as error:
             logger.warning("Foreign keys cannot be checked: %s", error.orig)
             return []
+
+    def after_revision(self, heads: Collection[str]) -> None:
+        # Nothing is committed before the end of the command.
+        pass
+
+    def describe_changes(self) -> str:
+        if self.has_committed:
+            return "What ran up to the end of the last autocommit_block stays."
+        return "Everything was rolled back."
+
+    def advise(self, error: DBAPIError) -> str:
+        message = str(error.orig)
+        return next((advice for text, advice in ADVICE.items() if text in message), "")
 
     def after_revisions(self) -> None:
         if self.orphan_count is None:

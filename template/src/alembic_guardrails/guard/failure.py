@@ -1,0 +1,263 @@
+"""The report of a command that failed: the cause, the place, the statement, the database's state.
+
+A program that calls Alembic gets the exception itself.
+"""
+
+import inspect
+import linecache
+import logging
+import signal
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationStep, RevisionStep
+from alembic.util import CommandError
+from alembic_guardrails.errors import error_code, reason
+from alembic_guardrails.guard.locks import logger
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+# How many lines the report has of what the database said, and of a statement.
+MESSAGE_LINES = 3
+STATEMENT_LINES = 4
+WIDTH = 200
+
+PACKAGE = Path(__file__).parents[1]
+LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
+
+CORRECT = "Correct the revision, then run the command again."
+CONNECTION_LOST = (
+    "Check the database server, then run the command again. `alembic current` shows the revision."
+)
+DATABASE_FULL = "Free space for the database, then run the command again."
+NO_PRIVILEGE = (
+    "Grant the privilege to the user of MIGRATION_DATABASE_URL, or of DATABASE_URL if that is not "
+    "set, then run the command again."
+)
+READ_ONLY = "Make the database writable, or name another one, then run the command again."
+
+
+@dataclass
+class Activity:
+    """What a command does at the moment, kept up to date for the report of a failure.
+
+    `describe_state` says what a failure leaves in the database, and `advise` what to do about an
+    error of the database; neither of them asks the database.
+    """
+
+    step: MigrationStep | None = None
+    statement: str = ""
+    describe_state: Callable[[], str] = lambda: ""
+    advise: Callable[[DBAPIError], str] = lambda error: ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the owner's code."""
+
+    file: Path
+    line: int
+    function: str = ""
+
+    def __str__(self) -> str:
+        here = Path.cwd()
+        file = self.file.relative_to(here) if self.file.is_relative_to(here) else self.file
+        function = f", in {self.function}" if self.function else ""
+        return f"{file.as_posix()}:{self.line}{function}"
+
+    @property
+    def excerpt(self) -> str:
+        """The text of the line."""
+        return linecache.getline(str(self.file), self.line).strip()[:WIDTH]
+
+
+@dataclass
+class Report:
+    """The text that takes the place of a traceback."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, label: str, text: str, limit: int = 1) -> None:
+        """Add lines under a label, at most `limit` of them; add nothing for an empty text."""
+        lines = [line.rstrip()[:WIDTH] for line in text.splitlines() if line.strip()]
+        if more := lines[limit:]:
+            lines[limit:] = [f"... and {len(more)} more line{'s'[: len(more) > 1]}"]
+        label = f"{label}:" if label else ""
+        for line in lines:
+            self.lines.append(f"{label:12}{line}" if label else f"            {line}")
+            label = ""
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+@contextmanager
+def reporting(config: Config, activity: Activity) -> Iterator[None]:
+    """Show a report in place of a traceback if the block fails on Alembic's command line.
+
+    The exception is raised in any case. `alembic --raiseerr` shows its traceback, and so does the
+    log level DEBUG, before the report. Alembic itself prints a CommandError.
+    """
+    # A program that calls Alembic has no such option.
+    if getattr(config.cmd_opts, "raiseerr", True):
+        yield
+        return
+    with reporting_termination(activity):
+        try:
+            yield
+        except CommandError:
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("The command failed", exc_info=error)
+            show_at_exit(error, write_report(error, activity))
+            raise
+
+
+def show_at_exit(error: BaseException, report: str) -> None:
+    """Make Python print a report, not a traceback, when this exception ends the process.
+
+    A hook of the owner's stays in place, such as that of a program that collects errors.
+    """
+    if sys.excepthook is not sys.__excepthook__:
+        return
+
+    def show(
+        kind: type[BaseException], value: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if value is error:
+            print(report, file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, value, traceback)
+
+    sys.excepthook = show
+
+
+@contextmanager
+def reporting_termination(activity: Activity) -> Iterator[None]:
+    """Print a report when SIGTERM ends the process, which it does as ever, at once.
+
+    A handler would wait for the end of a statement, because most drivers wait in C. So the signal
+    is blocked, and a thread waits for it.
+    """
+    if not (
+        hasattr(signal, "pthread_sigmask")
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
+        yield
+        return
+    ended = threading.Event()
+
+    def wait() -> None:
+        signal.sigwait([signal.SIGTERM])
+        if not ended.is_set():
+            print(write_report(None, activity), file=sys.stderr, flush=True)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if thread.ident is not None:
+            signal.pthread_kill(thread.ident, signal.SIGTERM)
+        thread.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def write_report(error: BaseException | None, activity: Activity) -> str:
+    """Return the report of an error, or of SIGTERM if there is none."""
+    cause = find_cause(error) if error else None
+    of_database = cause if isinstance(cause, DBAPIError) else None
+    is_interrupted = not isinstance(cause, Exception)
+    report = Report()
+    report.add("FAILED", describe_cause(cause), MESSAGE_LINES)
+    if activity.step:
+        report.add("revision", str(activity.step))
+    for place in find_places(cause, activity.step):
+        report.add("at", f"{place}\n    {place.excerpt}", 2)
+    statement = of_database.statement if of_database else activity.statement * is_interrupted
+    report.add("statement", statement or "", STATEMENT_LINES)
+    report.add("database", activity.describe_state())
+    if is_interrupted:
+        advice = "Run the command again."
+    elif of_database and of_database.connection_invalidated:
+        advice = CONNECTION_LOST
+    else:
+        advice = (activity.advise(of_database) if of_database else "") or CORRECT
+    report.add("next", advice)
+    if not is_interrupted:
+        report.add("", "`alembic --raiseerr ...` shows the whole traceback.")
+    return str(report)
+
+
+def find_cause(error: BaseException) -> BaseException:
+    """Return the first error of the database behind an error of SQLAlchemy, else the error itself.
+
+    After an error, a rollback can fail as well, and hides what came before it.
+    """
+    cause = error
+    node: BaseException | None = error
+    while isinstance(error, SQLAlchemyError) and node:
+        if isinstance(node, DBAPIError):
+            cause = node
+        node = node.__cause__ or node.__context__
+    return cause
+
+
+def describe_cause(cause: BaseException | None) -> str:
+    """Return what happened, in the words of the database if it was an error of the database."""
+    if cause is None:
+        return "The process was terminated (SIGTERM)."
+    if isinstance(cause, DBAPIError):
+        code = error_code(cause)
+        first = reason(cause) + (f" ({code})" if code else "")
+        return "\n".join((first, *str(cause.orig).splitlines()[1:]))
+    if not isinstance(cause, Exception):
+        return "The command was interrupted (Ctrl-C)."
+    return f"{type(cause).__name__}: {cause}"
+
+
+def find_places(cause: BaseException | None, step: MigrationStep | None) -> list[Place]:
+    """Return the line of the revision, and the line of the owner's other code that it called.
+
+    A file that cannot be read as Python is the place itself.
+    """
+    if isinstance(cause, SyntaxError) and cause.filename:
+        return [Place(Path(cause.filename), cause.lineno or 1)]
+    places = [
+        Place(Path(frame.f_code.co_filename), line, frame.f_code.co_name)
+        for frame, line in walk_tb(cause.__traceback__ if cause else None)
+        if is_owners(frame.f_code.co_filename)
+    ]
+    revision = step.revision.path if isinstance(step, RevisionStep) else None
+    in_revision = [place for place in places if revision and place.file == Path(revision)]
+    # The module env.py calls this package, so it is in every traceback.
+    others = [place for place in places if place.file.name != "env.py" or place.function[0] != "<"]
+    if isinstance(step, RevisionStep) and not in_revision:
+        in_revision = [place_of(step)]
+    return list(dict.fromkeys((*in_revision[-1:], *others[-1:])))
+
+
+def place_of(step: RevisionStep) -> Place:
+    """Return the place of the function that a step runs."""
+    function = getattr(step.revision.module, "upgrade" if step.is_upgrade else "downgrade")
+    line = inspect.unwrap(function).__code__.co_firstlineno
+    return Place(Path(step.revision.path), line, function.__name__)
+
+
+def is_owners(file: str) -> bool:
+    """Whether code is the owner's own: not of Python, of a library, or of this package."""
+    path = Path(file)
+    return path.is_absolute() and not any(map(path.is_relative_to, (PACKAGE, *LIBRARIES)))
