@@ -222,7 +222,7 @@ def describe_cause(cause: BaseException | None) -> str:
         return "The process was terminated (SIGTERM)."
     if isinstance(cause, DBAPIError):
         code = error_code(cause)
-        first = reason(cause) + (f" ({code})" if code else "")
+        first = (reason(cause).strip() or "Unknown error") + (f" ({code})" if code else "")
         return "\n".join((first, *str(cause.orig).splitlines()[1:]))
     if not isinstance(cause, Exception):
         return "The command was interrupted (Ctrl-C)."
