@@ -7,6 +7,7 @@ from typing import Any
 from alembic import context
 from alembic.config import Config
 from alembic.util import CommandError, to_list
+from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, compare_type
 from alembic_guardrails.autogenerate.filters import Scope
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
@@ -93,6 +94,7 @@ class Runner:
         with naming(url, context.config):
             context.configure(**{**target, **self.configuration(dialect), **fixed})
             migration = context.get_context()
+            compare_defaults_by_asking(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():
                 context.run_migrations()
 
@@ -103,6 +105,7 @@ class Runner:
         defaults = {
             "target_metadata": self.target_metadata,
             "compare_server_default": True,
+            "compare_type": compare_type,
             "include_schemas": scope.has_schemas,
             "render_as_batch": dialect == "sqlite",
         }

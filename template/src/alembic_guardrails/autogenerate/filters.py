@@ -33,14 +33,15 @@ class Scope:
     def __init__(self, config: Config, *models: MetaData) -> None:
         self.config = config
         self.ignore_list = read_ignore_list(config)
-        self.schemas = {table.schema for it in models for table in it.tables.values()} | {None}
+        self.schemas = {table.schema for model in models for table in model.tables.values()}
+        self.schemas.add(None)
         self.has_schemas = len(self.schemas) > 1
 
     @cached_property
     def created(self) -> set[str]:
-        """The tables that revisions have created."""
+        """Return the tables that revisions have created."""
         revisions = ScriptDirectory.from_config(self.config).walk_revisions()
-        return created_tables(Path(it.path).read_text("utf-8") for it in revisions)
+        return created_tables(Path(script.path).read_text("utf-8") for script in revisions)
 
     def include_name(self, name: str | None, kind: str, parents: MutableMapping[Any, Any]) -> bool:
         """Leave out the tables of Alembic and of others, and schemas that no model is in."""
@@ -56,15 +57,15 @@ class Scope:
         return name not in OWN_TABLES and not self.ignore_list.matches(f"table {full_name}")
 
     def include_object(
-        self, item: object, name: str | None, kind: str, is_reflected: bool, model: object
+        self, inspected: object, name: str | None, kind: str, is_reflected: bool, model: object
     ) -> bool:
         """Leave out tables without a model that no revision has created: they are not ours."""
         is_lonely = kind == "table" and is_reflected and model is None
-        return not is_lonely or str(item) in self.created
+        return not is_lonely or str(inspected) in self.created
 
 
 def created_tables(revisions: Iterable[str]) -> set[str]:
-    """The tables that revisions create or rename, read from their source.
+    """Return the tables that revisions create or rename, read from their source.
 
     Where a name is computed, every text in the revision may be it. Partitions are not tables of
     their own.
@@ -72,7 +73,7 @@ def created_tables(revisions: Iterable[str]) -> set[str]:
     created: set[str] = set()
     for source in revisions:
         nodes = [*ast.walk(ast.parse(source))]
-        texts = {it.value for it in nodes if isinstance(it, ast.Constant) and it.value}
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant) and node.value}
         for node in nodes:
             match node:
                 case ast.Call(func=ast.Attribute(attr="create_table" | "Table"), args=[name, *_]):
@@ -88,13 +89,15 @@ def created_tables(revisions: Iterable[str]) -> set[str]:
 def full_names(
     name: ast.expr, keywords: Iterable[ast.keyword], texts: Iterable[Any]
 ) -> Iterator[str]:
-    """The name of a table that a call gives, with its schema."""
-    schemas = [it.value for it in keywords if it.arg == "schema"]
-    schema = [str(it.value) for it in schemas if isinstance(it, ast.Constant) and it.value]
+    """Yield the name of a table that a call gives, with its schema."""
+    schemas = [keyword.value for keyword in keywords if keyword.arg == "schema"]
+    schema = [
+        str(given.value) for given in schemas if isinstance(given, ast.Constant) and given.value
+    ]
     for text in [name.value] if isinstance(name, ast.Constant) else texts:
         yield ".".join([*schema, str(text)])
 
 
 def unquoted(name: str) -> str:
-    """A table's name without quotes, and without the schema that goes without saying."""
+    """Return a table's name without quotes, and without the schema that goes without saying."""
     return re.sub(r'[`"\[\]]', "", name).removeprefix("public.")

@@ -1,34 +1,82 @@
 """What SQLAlchemy does not read of a SQLite table."""
 
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection
+from alembic.operations.ops import (
+    AlterColumnOp,
+    CreateUniqueConstraintOp,
+    DropConstraintOp,
+    MigrateOperation,
+)
+from sqlalchemy import INTEGER, Connection, inspect
+
+
+def has_unnamed(connection: Connection, table: str, operation: MigrateOperation) -> bool:
+    """Whether SQLite has the UNIQUE that an operation is about, although it gives it no name."""
+    if connection.dialect.name != "sqlite":
+        return False
+    if isinstance(operation, DropConstraintOp) and operation.constraint_type == "unique":
+        operation = operation.reverse()
+    return isinstance(operation, CreateUniqueConstraintOp) and has_unnamed_unique(
+        connection, table, sorted(map(str, operation.columns))
+    )
+
+
+def is_row_number(connection: Connection, table: str, operation: AlterColumnOp) -> bool:
+    """Whether a column is the number of the row in SQLite, which is never NULL."""
+    return (
+        connection.dialect.name == "sqlite"
+        and isinstance(operation.existing_type, INTEGER)
+        and inspect(connection).get_pk_constraint(table)["constrained_columns"]
+        == [operation.column_name]
+    )
+
+
+def has_unnamed_unique(connection: Connection, table: str, columns: list[str]) -> bool:
+    """Whether a table has a UNIQUE without a name on these columns, and none with a name."""
+    inspector = inspect(connection)
+    is_automatic = any(
+        str(index["name"]).startswith("sqlite_autoindex")
+        and sorted(map(str, index["column_names"])) == columns
+        for index in inspector.get_indexes(table, include_auto_indexes=True)
+    )
+    return is_automatic and not any(
+        constraint["name"] and sorted(constraint["column_names"]) == columns
+        for constraint in inspector.get_unique_constraints(table)
+    )
 
 
 def reflect_actions(connection: Connection) -> None:
-    """Have SQLAlchemy see what becomes of rows whose parents go: on SQLite it reads that only of
-    keys of the table, and not of those that stand at a column.
+    """Have SQLAlchemy read ON DELETE and ON UPDATE of foreign keys that stand at a column.
 
-    Alembic would lose it with each rebuild of a table.
+    On SQLite it reads them only of foreign keys that stand at the table, so that Alembic would lose
+    the others with each rebuild of a table.
     """
     dialect: Any = connection.dialect
     if dialect.name != "sqlite" or "get_foreign_keys" in vars(dialect):
         return
     read = dialect.get_foreign_keys
-    quote = dialect.identifier_preparer.quote_identifier
 
     def get_foreign_keys(connection: Connection, table: str, *args: Any, **kwargs: Any) -> Any:
         keys = read(connection, table, *args, **kwargs)
-        actions: dict[tuple[str, ...], dict[str, str]] = {}
-        rows = connection.exec_driver_sql(f"PRAGMA foreign_key_list({quote(table)})").all()
-        for _, parts in groupby(rows, lambda row: row[0]):
-            columns, words = zip(*((row[3], row[5:7]) for row in parts), strict=True)
-            found = zip(("onupdate", "ondelete"), words[0], strict=True)
-            actions[columns] = {name: it for name, it in found if it != "NO ACTION"}
+        quoted = dialect.identifier_preparer.quote_identifier(table)
+        rows = connection.exec_driver_sql(f"PRAGMA foreign_key_list({quoted})").all()
+        actions = actions_of(rows)
         for key in keys:
             for name, action in actions.get(tuple(key["constrained_columns"]), {}).items():
                 key["options"].setdefault(name, action)
         return keys
 
     dialect.get_foreign_keys = get_foreign_keys
+
+
+def actions_of(rows: Iterable[Any]) -> dict[tuple[str, ...], dict[str, str]]:
+    """Return the actions of foreign keys, by their columns, from SQLite's list of them."""
+    actions: dict[tuple[str, ...], dict[str, str]] = {}
+    for _, parts in groupby(rows, lambda row: row[0]):
+        columns, words = zip(*((row[3], row[5:7]) for row in parts), strict=True)
+        found = zip(("onupdate", "ondelete"), words[0], strict=True)
+        actions[columns] = {name: word for name, word in found if word != "NO ACTION"}
+    return actions

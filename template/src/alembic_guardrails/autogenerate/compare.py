@@ -1,0 +1,148 @@
+"""Whether a column has the type and the default that its model asks for.
+
+A database words both in its own way: `'{}'::jsonb`, `('a(b)')`, `current_timestamp()`. Where the
+wording differs, it is asked how it words those of the model.
+"""
+
+import re
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from alembic.operations.ops import AlterColumnOp, MigrateOperation
+from alembic.runtime.migration import MigrationContext
+from alembic_guardrails.autogenerate.describe import describe_column
+from sqlalchemy import Column, Connection, Numeric
+from sqlalchemy.schema import DefaultClause
+from sqlalchemy.types import TypeEngine
+
+# MariaDB writes a default with all the digits of its column.
+NUMBER = re.compile(r"'?([-+]?\d+(?:\.\d*)?)'?")
+
+NOW = re.compile(r"(?:now|current_timestamp)(?:\((\d*)\))?", re.IGNORECASE)
+
+
+def compare_type(
+    context: MigrationContext,
+    inspected_column: Column[Any],
+    model_column: Column[Any],
+    inspected_type: TypeEngine[Any],
+    model_type: TypeEngine[Any],
+) -> bool | None:
+    """Return whether the type of a column differs; None leaves it to Alembic.
+
+    This is a hook of `context.configure()`. MySQL makes TINYBLOB of BLOB(16), which Alembic calls a
+    change for ever.
+    """
+    if context.connection is None or not context.impl.compare_type(inspected_column, model_column):
+        return None
+    described = describe_column(context.connection, model_type, nullable=True)
+    if described is None:
+        return None
+    dialect = context.dialect
+    texts = [type_.compile(dialect) for type_ in (described["type"], inspected_type)]
+    return None if texts[0] != texts[1] else False
+
+
+def compare_defaults_by_asking(context: MigrationContext) -> None:
+    """Have Alembic compare defaults as `compare_server_default` does.
+
+    Alembic's own comparison has PostgreSQL compare the two values, which fails for JSON and for
+    quotes, and elsewhere compares texts. The hook of `context.configure()` does not serve: it ends
+    in an error where the database has a generated column.
+    """
+    impl: Any = context.impl
+    impl.compare_server_default = partial(compare_server_default, context)
+
+
+def compare_server_default(
+    context: MigrationContext,
+    inspected_column: Column[Any],
+    model_column: Column[Any],
+    rendered_default: str | None,
+    inspected_default: str | None,
+) -> bool:
+    """Return whether the default of a column differs."""
+    default = model_column.server_default
+    if default is None and inspected_default is None:
+        return False
+    if default is not None and not isinstance(default, DefaultClause):
+        return False  # a trigger or the like, of which the database says nothing
+    if default is None and is_autoincrement(model_column):
+        return False
+    is_number = isinstance(inspected_column.type, Numeric)
+    before = meaning(inspected_default, is_number)
+    if before == meaning(rendered_default, is_number):
+        return False
+    if context.connection is None:
+        return True
+    worded = word_default(context.connection, inspected_column, model_column)
+    return before != meaning(worded, is_number)
+
+
+def has_same_default(operation: MigrateOperation) -> bool:
+    """Whether a column would get nothing but the default that it has, in other words."""
+    if not isinstance(operation, AlterColumnOp):
+        return False
+    before, after = operation.existing_server_default, operation.modify_server_default
+    if not (isinstance(before, DefaultClause) and isinstance(after, DefaultClause)):
+        return False
+    is_number = isinstance(operation.existing_type, Numeric)
+    old, new = (meaning(str(default.arg), is_number) for default in (before, after))
+    return old == new and len(operation.to_diff_tuple()) == 1
+
+
+def is_autoincrement(column: Column[Any]) -> bool:
+    """Whether the database counts a column, by a default of its own."""
+    table: Any = column.table
+    return column.primary_key and column is table.autoincrement_column
+
+
+def word_default(
+    connection: Connection, inspected_column: Column[Any], model_column: Column[Any]
+) -> str | None:
+    """Return how the database words the default of a model's column.
+
+    The type is the one that the column has, or else the model's, where SQLAlchemy does not know the
+    first one.
+    """
+    default: Any = model_column.server_default
+    for type_ in (inspected_column.type, model_column.type):
+        described = describe_column(
+            connection,
+            type_,
+            nullable=bool(inspected_column.nullable),
+            server_default=default.arg if default is not None else None,
+        )
+        if described:
+            return described["default"]
+    return str(default.arg) if default is not None else None
+
+
+def meaning(default: str | None, is_number: bool) -> object:
+    """Return what a default says, where databases and people write it in several ways."""
+    if default is None:
+        return None
+    default = without_parentheses(default)
+    if now := NOW.fullmatch(default):
+        return ("now", now[1] or "")
+    if is_number and (number := NUMBER.fullmatch(default)):
+        return Decimal(number[1])
+    return default
+
+
+def without_parentheses(text: str) -> str:
+    """Return an expression without the parentheses around all of it."""
+    while text.startswith("(") and end_of_parentheses(text) == len(text):
+        text = text[1:-1].strip()
+    return text
+
+
+def end_of_parentheses(text: str) -> int:
+    """Return the place after the parentheses with which a text begins, whatever is in strings."""
+    depth = 0
+    for part in re.finditer(r"'(?:[^']|'')*'|[()]", text):
+        depth += {"(": 1, ")": -1}.get(part[0], 0)
+        if depth == 0:
+            return part.end()
+    return -1

@@ -1,0 +1,383 @@
+"""What autogenerate compares, sorts and writes, on SQLite files and without a database."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from alembic_guardrails._alembic import render_type
+from alembic_guardrails.autogenerate.compare import meaning, without_parentheses
+from alembic_guardrails.autogenerate.filters import created_tables
+from alembic_guardrails.autogenerate.order import sort_tables
+from alembic_guardrails.autogenerate.render import render_item
+from alembic_guardrails.autogenerate.rewrite import tidy
+from column_cases import changes, expected_changes, models, upgrade
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.dialects import postgresql
+
+from .conftest import Project
+
+# Defaults.
+
+
+def test_defaults_and_types_on_sqlite() -> None:
+    with sa.create_engine("sqlite://").connect() as connection:
+        upgrade(connection, models("sqlite"))
+
+        assert not [*changes(connection, models("sqlite"))]
+        assert {*changes(connection, models("sqlite", 1))} == expected_changes("sqlite")
+
+
+def column_with(default: Any) -> sa.MetaData:
+    """Return models of one column with this default."""
+    metadata = sa.MetaData()
+    sa.Table("t", metadata, sa.Column("c", sa.String(9), server_default=default))
+    return metadata
+
+
+def test_a_default_comes_and_goes() -> None:
+    with sa.create_engine("sqlite://").connect() as connection:
+        upgrade(connection, column_with("x"))
+
+        assert [*changes(connection, column_with(None))] == [("modify_default", "t", "c")]
+        assert not [*changes(connection, column_with(sa.FetchedValue()))]
+
+
+def test_nothing_of_the_question_stays() -> None:
+    with sa.create_engine("sqlite://").connect() as connection:
+        upgrade(connection, column_with("it's"))
+        assert [*changes(connection, column_with("a(b)"))]
+
+        assert sa.inspect(connection).get_table_names() == ["t"]
+        assert not sa.inspect(connection).get_temp_table_names()
+
+
+def test_parentheses_around_all_of_an_expression() -> None:
+    assert without_parentheses("((1 + (2)))") == "1 + (2)"
+    assert without_parentheses("(1) + (2)") == "(1) + (2)"
+    assert without_parentheses("(')')") == "')'"
+    assert without_parentheses("'(a)'") == "'(a)'"
+    assert without_parentheses("(1") == "(1"
+
+
+def test_what_defaults_mean() -> None:
+    assert meaning("now()", False) == meaning("(CURRENT_TIMESTAMP)", False)
+    assert meaning("now()", False) != meaning("now(6)", False)
+    assert meaning("'0.00'", True) == meaning("0", True)
+    assert meaning("'0.00'", False) != meaning("0", False)
+    assert meaning(None, False) != meaning("NULL", False)
+
+
+# Order.
+
+NAMES = st.integers(1, 8)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> sa.MetaData:
+    """Tables that refer to earlier ones and to themselves, in any order."""
+    count = draw(NAMES)
+    metadata = sa.MetaData()
+    references = [draw(st.sets(st.integers(0, number))) for number in range(count)]
+    for number in draw(st.permutations(range(count))):
+        foreign: list[sa.Column[Any]] = [
+            sa.Column(f"c{target}", sa.ForeignKey(f"t{target}.id"))
+            for target in sorted(references[number])
+        ]
+        id_column = sa.Column("id", sa.Integer, primary_key=True)
+        sa.Table(f"t{number}", metadata, id_column, *foreign)
+    return metadata
+
+
+class Marker(ops.MigrateOperation):
+    """An operation of a plugin."""
+
+
+def targets(operation: Any) -> set[str]:
+    """The tables that a creation or a drop refers to, without itself."""
+    keys = operation.to_table().foreign_keys
+    return {key.target_fullname.partition(".")[0] for key in keys} - {operation.table_name}
+
+
+@given(tables(), st.data())
+def test_tables_are_sorted_within_their_places(metadata: sa.MetaData, data: st.DataObject) -> None:
+    creates = [ops.CreateTableOp.from_table(table) for table in metadata.tables.values()]
+    drops = [ops.DropTableOp.from_table(table) for table in metadata.tables.values()]
+    for group in (creates, drops):
+        operations: list[ops.MigrateOperation] = []
+        for operation in group:
+            operations += [Marker() for _ in range(data.draw(st.integers(0, 2)))]
+            operations.append(operation)
+
+        result = sort_tables(operations)
+
+        def kinds(sequence: Sequence[object]) -> list[type]:
+            return [type(operation) for operation in sequence]
+
+        assert kinds(result) == kinds(operations)
+        assert [op for op in result if isinstance(op, Marker)] == [
+            op for op in operations if isinstance(op, Marker)
+        ]
+        names = [op.table_name for op in result if not isinstance(op, Marker)]  # type: ignore[attr-defined]
+        assert sorted(names) == sorted(metadata.tables)
+        for operation in group:
+            others = [names.index(name) for name in targets(operation)]
+            place = names.index(operation.table_name)
+            if group is creates:
+                assert all(other < place for other in others)
+            else:
+                assert all(other > place for other in others)
+
+
+@given(tables())
+def test_what_is_in_order_stays(metadata: sa.MetaData) -> None:
+    creates: list[ops.MigrateOperation] = [
+        ops.CreateTableOp.from_table(table) for table in metadata.tables.values()
+    ]
+    ordered = sort_tables(creates)
+
+    assert sort_tables(ordered) == ordered
+
+
+def test_tables_in_a_circle_stay() -> None:
+    metadata = sa.MetaData()
+    for name, target in (("a", "b"), ("b", "a")):
+        sa.Table(name, metadata, sa.Column("id", sa.ForeignKey(f"{target}.id"), primary_key=True))
+    operations = [ops.CreateTableOp.from_table(table) for table in metadata.tables.values()]
+
+    assert sort_tables([*operations]) == operations
+
+
+def change(table: str, *operations: ops.MigrateOperation) -> ops.ModifyTableOps:
+    """Return the changes of a table."""
+    return ops.ModifyTableOps(table, operations)
+
+
+def table(name: str, target: str | None = None) -> sa.Table:
+    """Return a table that can refer to another."""
+    keys = [sa.ForeignKey(f"{target}.id")] if target else []
+    return sa.Table(name, sa.MetaData(), sa.Column("id", sa.Integer, *keys, primary_key=True))
+
+
+def test_indexes_go_with_their_table() -> None:
+    first, second = (ops.CreateTableOp.from_table(table(*names)) for names in (("a", "b"), ("b",)))
+    index = change("a", ops.CreateIndexOp("ix", "a", ["id"]))
+
+    assert sort_tables([first, index, second]) == [second, first, index]
+
+
+def test_a_foreign_key_goes_before_the_table_that_it_refers_to() -> None:
+    key = ops.CreateForeignKeyOp("fk", "a", "b", ["id"], ["id"])
+    drop, create = (kind.from_table(table("b")) for kind in (ops.DropTableOp, ops.CreateTableOp))
+    column = ops.AddColumnOp("a", sa.Column("n", sa.Integer))
+    key_drop = key.reverse()
+    marker = Marker()
+
+    [first, second, third, fourth] = sort_tables([marker, drop, change("a", column, key_drop)])
+    assert (first, third) == (marker, drop)
+    assert cast(Any, second).ops == [key_drop]
+    assert cast(Any, fourth).ops == [column]
+
+    [first, second, third] = sort_tables([change("a", key, column), create])
+    assert cast(Any, first).ops == [column]
+    assert second is create
+    assert cast(Any, third).ops == [key]
+
+
+# What is left out.
+
+
+def test_what_sqlite_has_without_a_name() -> None:
+    with sa.create_engine("sqlite://").connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, c TEXT UNIQUE)")
+        metadata = sa.MetaData()
+        columns = (sa.Column("id", sa.Integer, primary_key=True), sa.Column("c", sa.Text))
+        sa.Table("t", metadata, *columns, sa.UniqueConstraint("c", name="uq"))
+        context = MigrationContext.configure(connection, opts={"target_metadata": [metadata]})
+        needed = ops.CreateUniqueConstraintOp("uq", "t", ["id"])
+        script = ops.MigrationScript(
+            "x",
+            ops.UpgradeOps(
+                [
+                    change(
+                        "t",
+                        ops.CreateUniqueConstraintOp("uq", "t", ["c"]),
+                        needed,
+                        ops.AlterColumnOp(
+                            "t", "id", modify_nullable=False, existing_type=sa.INTEGER()
+                        ),
+                    ),
+                    change("t", ops.CreateIndexOp("ix", "t", ["c"])),
+                    change("t", ops.CreateForeignKeyOp("fk", "t", "partition", ["c"], ["c"])),
+                ]
+            ),
+            ops.DowngradeOps([]),
+        )
+
+        tidy(context, None, [script])
+
+    [changed, index] = cast(Any, script).upgrade_ops.ops
+    assert changed.ops == [needed]
+    assert isinstance(index, ops.CreateIndexOp)
+
+
+# Types.
+
+
+class Guid(sa.types.TypeDecorator[Any]):
+    """The recipe of SQLAlchemy's documentation."""
+
+    impl = sa.CHAR
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        is_postgresql = dialect.name == "postgresql"
+        return dialect.type_descriptor(postgresql.UUID() if is_postgresql else sa.CHAR(36))
+
+
+class Document(sa.types.TypeDecorator[Any]):
+    """JSON, and JSONB where there is one."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        is_postgresql = dialect.name == "postgresql"
+        return dialect.type_descriptor(postgresql.JSONB() if is_postgresql else sa.JSON())
+
+
+class Email(sa.types.TypeDecorator[Any]):
+    """A text, which leaves the rest to SQLAlchemy."""
+
+    impl = sa.String(99).with_variant(sa.Text(), "sqlite")
+    cache_ok = True
+
+
+class Wrapped(sa.types.TypeDecorator[Any]):
+    """A decorator of a decorator."""
+
+    impl = Guid
+    cache_ok = True
+
+
+class Point(sa.types.UserDefinedType[Any]):
+    """A type of its own."""
+
+    def __repr__(self) -> str:
+        return "Point()"
+
+
+@pytest.mark.parametrize(
+    ("type_", "dialect", "expected"),
+    [
+        (Guid(), "postgresql", "sa.UUID()"),
+        (Guid(), "sqlite", "sa.CHAR(length=36)"),
+        (Guid(), "mysql", "sa.CHAR(length=36)"),
+        (Document(), "postgresql", "postgresql.JSONB(astext_type=sa.Text())"),
+        (Document(), "mysql", "mysql.JSON()"),
+        (Email(), "mysql", "sa.String(length=99).with_variant(sa.Text(), 'sqlite')"),
+        (Wrapped(), "postgresql", "sa.UUID()"),
+        (sa.Interval(), "postgresql", "sa.Interval()"),
+        (sa.PickleType(), "sqlite", "sa.LargeBinary()"),
+        (sa.ARRAY(Guid()), "postgresql", "sa.ARRAY(sa.UUID())"),
+        (Point(), "postgresql", "guardrails.test_autogenerate.Point()"),
+    ],
+    ids=str,
+)
+def test_types_that_databases_store(type_: Any, dialect: str, expected: str) -> None:
+    written, _ = write_type(type_, dialect)
+
+    assert written == expected
+
+
+def write_type(type_: Any, dialect: str) -> tuple[str, set[str]]:
+    """Return how a revision has a type, and what it imports."""
+    context = MigrationContext.configure(
+        dialect_name=dialect,
+        opts={
+            "sqlalchemy_module_prefix": "sa.",
+            "alembic_module_prefix": "op.",
+            "user_module_prefix": None,
+            "render_item": render_item,
+        },
+    )
+    autogenerate = AutogenContext(context, opts=context.opts)
+    return render_type(type_, autogenerate), autogenerate.imports
+
+
+def test_types_of_others_are_imported() -> None:
+    assert write_type(Point(), "sqlite")[1] == {"import guardrails.test_autogenerate"}
+    assert write_type(Document(), "postgresql")[1] == {"from sqlalchemy.dialects import postgresql"}
+
+
+# Filters.
+
+ATTACH = "ALTER TABLE a ATTACH PARTITION p DEFAULT"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("op.create_table('a', schema='s')", {"s.a"}),
+        ("op.create_table('a', schema=None)", {"a"}),
+        ("sa.Table('a', metadata)", {"a"}),
+        ("op.rename_table('a', 'b')", {"b"}),
+        ("for name in ('a', 'b'): op.create_table(name)", {"a", "b"}),
+        ("op.execute('CREATE TABLE IF NOT EXISTS a (id int)')", {"a"}),
+        ("op.execute('create unlogged table \"a\" (id int)')", {"a"}),
+        ("op.execute('CREATE TABLE public.a (id int)')", {"a"}),
+        ("op.execute('CREATE TABLE `s`.`a` (id int)')", {"s.a"}),
+        ("op.execute('CREATE TABLE p PARTITION OF a DEFAULT')", set()),
+        (f"op.execute('CREATE TABLE p (i int); {ATTACH}')", set()),
+        ("op.drop_table('a')", set()),
+    ],
+)
+def test_tables_that_revisions_create(source: str, expected: set[str]) -> None:
+    assert created_tables([source]) == expected
+
+
+ENV = """
+from alembic_guardrails import run_migrations
+from sqlalchemy import Column, Integer, MetaData, Table
+
+metadata = MetaData()
+Table("a", metadata, Column("id", Integer, primary_key=True))
+Table("mine", metadata, Column("id", Integer, primary_key=True))
+run_migrations(
+    metadata,
+    include_object=lambda item, name, kind, reflected, model: name != "mine",
+    include_name=lambda name, kind, parents: name != "hidden",
+)
+"""
+CREATE = "op.create_table('{}', sa.Column('id', sa.Integer, primary_key=True))"
+
+
+def check(project: Project) -> str:
+    """Return what `alembic check` finds; nothing if it is quiet."""
+    try:
+        command.check(project.config())
+    except CommandError as error:
+        return str(error)
+    return ""
+
+
+def test_filters_add_to_those_of_the_owner(project: Project, tmp_path: Path) -> None:
+    (project.path / "migrations" / "env.py").write_text(ENV, encoding="utf-8")
+    (project.path / "migrations" / "ignore.txt").write_text("table queue_*\n", encoding="utf-8")
+    tables = ("a", "hidden", "queue_jobs", "dropped")
+    project.revision("a", "\n".join(CREATE.format(name) for name in tables))
+    project.upgrade()
+    with project.engine().begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE foreign_one (id INTEGER PRIMARY KEY)")
+
+    found = check(project)
+
+    assert "dropped" in found
+    assert not [name for name in ("hidden", "queue", "mine", "foreign_one") if name in found]
