@@ -1,16 +1,13 @@
 """What `lint` says of one revision: the rules over every dialect, without a database."""
 
 import re
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError, load_python_file
+from alembic.util import CommandError
 from alembic_guardrails.commands.lint import lint
 from alembic_guardrails.commands.sql import sql
 from alembic_guardrails.lint import apply_comments, lint_revision
@@ -24,6 +21,7 @@ from hypothesis import strategies as st
 from lint_seeds import SAFE, UNSAFE, revision_text, seeds
 
 from .conftest import Project
+from .offline_revisions import offline_context, write_script
 
 DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
 MYSQL = DIALECTS[2:]
@@ -36,25 +34,9 @@ CASES = [
 OF_RULES = {rule for name in DIALECTS for _, rules in seeds(UNSAFE, name) for rule in rules}
 
 
-class File(Namespace):
-    """A revision's file, as Alembic's Script has it."""
-
-    path: str
-    module: ModuleType
-
-
-def offline_context(dialect: str) -> MigrationContext:
-    """Return a context for a database that is not there."""
-    return MigrationContext.configure(
-        dialect_name=dialect, opts={"as_sql": True, "literal_binds": True}
-    )
-
-
 def findings(folder: Path, dialect: str, text: str, downgrade: bool = False) -> list[Finding]:
     """Return what lint says of a revision with this text."""
-    path = folder / "revision.py"
-    path.write_text(text, encoding="utf-8")
-    script: Any = File(path=str(path), module=load_python_file(str(folder), path.name))
+    script = write_script(folder, text)
     context = offline_context(dialect)
     recorder = Recorder(context)
     up, down, source = (
