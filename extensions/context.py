@@ -215,6 +215,16 @@ def guardrails_error(requirement: str) -> str:
     return ""
 
 
+def imports_what_moved(folder: str, package: str) -> bool:
+    """Whether revisions or models import a module from before the machinery was a package."""
+    moved = re.compile(rf"\b{package}\.(db\.types|migrations\.(backfill|indexes|literal))\b")
+    files = [
+        *Path(folder, "migrations", "versions").glob("*.py"),
+        *Path(folder, "src", package, "models").glob("*.py"),
+    ]
+    return any(moved.search(file.read_text("utf-8", "replace")) for file in files)
+
+
 def is_taken(name: str, taken: frozenset[str]) -> bool:
     """Whether a package of this name hides another module or distribution."""
     return keyword.iskeyword(name) or name in sys.stdlib_module_names | TAKEN | taken
@@ -249,6 +259,7 @@ class ServiceContext(ContextHook):
         self.parse_url = cache(registry["parse_url"])
         environment.filters["project_name_error"] = project_name_error
         environment.filters["package_name_error"] = lambda name: package_name_error(name, taken)
+        environment.filters["imports_what_moved"] = imports_what_moved
         environment.filters["guardrails_error"] = guardrails_error
         environment.filters["database_url_error"] = lambda url: error_of(self.parse_url, url)
         environment.filters["package_name"] = lambda name: (

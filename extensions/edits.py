@@ -25,6 +25,8 @@ TEMPLATE = Path(__file__).parent.parent  # Copier's clone of it, with the new ve
 OURS, BASE, THEIRS = "before updating", "last update", "after updating"
 Version = tuple[str, str]  # a file's mode and blob, as git has them
 MISSING: Version = ("", "")
+# What was renamed and changed too much for git to see it.
+RENAMED = {Path("migrations/others.txt"): Path("migrations/ignore.txt")}
 
 
 def git(*arguments: str | Path, stdin: str | None = None, check: bool = True) -> str:
@@ -138,7 +140,8 @@ def moved(last: Path, dropped: set[Path], new: Path, added: set[Path]) -> dict[P
         found = ("--find-renames", "--no-rename-empty", "-l0", "--diff-filter=R", "--name-status")
         command = ("-C", folder, "diff", "--no-index", *found, "-z", "old", "new")
         fields = git(*command, check=False).split("\0")
-    return {
+    known = {old: new for old, new in RENAMED.items() if old in dropped and new in added}
+    return known | {
         Path(old).relative_to("old"): Path(new).relative_to("new")
         for old, new in zip(fields[1::3], fields[2::3], strict=False)
     }

@@ -18,7 +18,7 @@ from conftest import Scratch
 from copier import run_copy, run_update
 from copier.errors import UserMessageError
 from drivers import text_of
-from matrix import OPTIONS, PROGRAMS, ROOT, SETUPS, TAGS, Setup, setups
+from matrix import FIRST, OPTIONS, PROGRAMS, ROOT, SETUPS, TAGS, Setup, setups
 from project import QUIETLY, Project, get
 from sqlalchemy import URL
 
@@ -801,3 +801,195 @@ def test_every_release_updates_to_this_state(
     service.use(environment(SETUPS[0]))
     service.run("alembic", "upgrade", "head")
     assert re.search(r"\d+ passed", service.test())
+
+
+# --- Before the machinery was a package of its own ----------------------------------------------
+
+BEFORE_THE_PACKAGE = "6c76c1c"
+
+# What the owner of such a service has edited, and before which line.
+EDITED = {
+    "src/my_service/migrations/guard.py": "class Guard",
+    "src/my_service/migrations/settings.py": "def read_settings",
+    "src/my_service/migrations/schema.py": "def snapshot",
+    "src/my_service/settings.py": "class Settings",
+    "migrations/env.py": "context.configure(",
+    "migrations/others.txt": "table",
+    "README.md": "## Settings",
+}
+
+OWN_REVISION = """
+import sqlalchemy as sa
+
+from my_service.migrations.backfill import backfill
+
+revision = "own"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    customers = sa.table("customers", sa.column("id"), sa.column("name"))
+    backfill(customers.update().values(name="?").where(customers.c.name == ""), customers.c.id)
+
+
+def downgrade() -> None:
+    pass
+"""
+
+OWN_INDEX = """
+from my_service.migrations.indexes import create_index_concurrently, drop_index_concurrently
+
+revision = "own_index"
+down_revision = "own"
+
+
+def upgrade() -> None:
+    create_index_concurrently("ix_customers_name", "customers", ["name"])
+
+
+def downgrade() -> None:
+    drop_index_concurrently("ix_customers_name", "customers")
+"""
+OWN_DROP = (
+    OWN_INDEX.replace('= "own"', '= "own_index"')
+    .replace('revision = "own_index"', 'revision = "own_drop"', 1)
+    .replace("def upgrade", "def other")
+    .replace("def downgrade", "def upgrade")
+    .replace("def other", "def downgrade")
+)
+
+# Where it is now.
+NOW = {"migrations/others.txt": "migrations/ignore.txt"}
+
+BASELINE = '''"""The schema as it was found; expect_no_rows runs before DROP."""
+
+from collections.abc import Sequence
+
+from my_service.migrations.literal import expect_no_rows, expect_no_tables, run
+
+revision: str = "0001"
+down_revision: str | Sequence[str] | None = None
+
+CREATE = ("CREATE TABLE run (n int)",)
+DROP = ("DROP TABLE run",)
+
+
+def upgrade() -> None:
+    expect_no_tables(DROP)
+    run(CREATE)
+
+
+def downgrade() -> None:
+    expect_no_rows(DROP)
+    run(DROP)
+'''
+BASELINE_NOW = (
+    BASELINE.replace("expect_no_rows", "require_empty_tables")
+    .replace("expect_no_tables", "require_missing_tables")
+    .replace("    run(", "    run_sql(")
+    .replace(", run\n", ", run_sql\n")
+    .replace("my_service.migrations.literal", "alembic_guardrails.op")
+)
+PLACE = """
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_service.db.base import Base
+from my_service.db.types import OtherType
+
+
+class Place(Base):
+    __tablename__ = "places"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    point: Mapped[str] = mapped_column(OtherType("point"))
+"""
+PLACE_NOW = PLACE.replace("from my_service.db.types import OtherType\n", "").replace(
+    "from sqlalchemy.orm", "from alembic_guardrails import OtherType\nfrom sqlalchemy.orm"
+)
+
+
+def uv_run(command: str) -> str:
+    """A command for an environment that is there."""
+    return command.replace("uv run ", "")
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Template:
+    """A clone of this repository with its whole history."""
+    template = Template(tmp_path / "template")
+    Project(tmp_path, {}).git("clone", "--quiet", str(ROOT), str(template.path))
+    found = Project(template.path, {}).git("cat-file", "-t", BEFORE_THE_PACKAGE, check=False)
+    if found.strip() != "commit":
+        pytest.skip(f"this clone is shallow and lacks {BEFORE_THE_PACKAGE}: git fetch --unshallow")
+    return template
+
+
+def after_update(project: Project) -> str:
+    """What Copier says after an update, with commands."""
+    return project.run(*("copier", "update", "--trust", "--defaults", "--vcs-ref=HEAD"))
+
+
+@pytest.mark.parametrize("setup", setups(FIRST[:1], pytest.mark.sweep, among=PROGRAMS))
+def test_a_service_from_before_the_package_is_updated(
+    history: Template,
+    environment: Callable[[Setup], Path],
+    setup: Setup,
+    database: URL,
+    tmp_path: Path,
+) -> None:
+    answers = setup.answers(database_url=text_of(database))
+    service = history.copy(tmp_path / "service", BEFORE_THE_PACKAGE, **answers)
+    service.use(environment(setup))
+    versions = service.path / "migrations/versions"
+    own = {"own": OWN_REVISION, "own_index": OWN_INDEX, "own_drop": OWN_DROP}
+    for name, text in own.items():
+        (versions / f"{name}.py").write_text(text, encoding="utf-8")
+    service.run("alembic", "upgrade", "own")
+    edits = {name: edit(service, name, anchor) for name, anchor in EDITED.items()}
+    with (service.path / "migrations/others.txt").open("a", encoding="utf-8") as file:
+        file.write("table queue_*\n")
+    service.run("python", "-m", "my_service.migrations", "mend")
+    service.commit("Live")
+
+    said = after_update(service)
+
+    conflicts = {line[3:]: line[:2] for line in service.git("status", "--porcelain").splitlines()}
+    machinery = "src/my_service/migrations/"
+    for name, comment in edits.items():
+        if name.startswith(machinery):
+            assert conflicts[name] == "UD"
+            assert comment in service.text(name)
+        else:
+            assert comment in service.text(NOW.get(name, name))
+    assert "table queue_*\n" in service.text("migrations/ignore.txt")
+    assert not (service.path / "migrations/others.txt").exists()
+    # The owner takes what the template has.
+    service.git("rm", "--quiet", *(it for it in edits if it.startswith(machinery)))
+    service.git("checkout", "--theirs", "migrations/env.py")
+    [rename] = re.findall(r"(?ms)^ +(perl -pi .*?)\n\n", said)
+    service.run("sh", "-e", "-c", uv_run(rename))
+    service.commit("Update")
+
+    service.run("alembic", "upgrade", "head")
+    service.run("alembic", "check")
+    service.run("migrations", "repair")
+    service.run("migrations", "verify")
+    assert re.search(r"\d+ passed", service.test())
+    service.run("ruff", "check")
+    service.commit("Repair")
+    assert "perl" not in after_update(service)
+
+
+def test_imports_in_raw_sql_are_renamed(history: Template, tmp_path: Path) -> None:
+    """Also in the baseline and the models of a service that was adopted."""
+    service = history.copy(tmp_path / "service", BEFORE_THE_PACKAGE, existing_database=True)
+    (service.path / "migrations/versions/0001.py").write_text(BASELINE, encoding="utf-8")
+    (service.path / "src/my_service/models/place.py").write_text(PLACE, encoding="utf-8")
+    service.commit("Live")
+
+    said = after_update(service)
+
+    [rename] = re.findall(r"(?ms)^ +(perl -pi .*?)\n\n", said)
+    service.run("sh", "-e", "-c", uv_run(rename))
+    assert service.text("migrations/versions/0001.py") == BASELINE_NOW
+    assert service.text("src/my_service/models/place.py") == PLACE_NOW
