@@ -590,8 +590,10 @@ def test_a_team(reader: Reader, way: str) -> None:
     assert "CONFLICT (content): Merge conflict in migrations/versions/history.txt" in reader.follow(
         [stops]
     )
-    said = reader.follow([mend])
-    [advice] = re.findall("alembic downgrade .*", said)
+    reader.follow([mend])
+    with pytest.raises(CommandFailed, match=r"was moved, and is .* now\. It lacks") as failure:
+        reader.run("alembic upgrade head")
+    advice, *_ = re.findall("`(alembic upgrade (?!head).*?)`", str(failure.value))
     reader.run(advice)
     reader.follow(rest)
 

@@ -52,6 +52,7 @@ class Service:
     parents: dict[str, str | None] = field(default_factory=dict)
     edits: dict[str, int] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
+    count: int = 0
 
     @property
     def versions(self) -> Path:
@@ -127,7 +128,8 @@ def act(service: Service, action: str, number: int) -> None:
     """Change the working tree as a developer does."""
     names = sorted(service.parents)
     name = names[number % len(names)]
-    new = f"n{len(service.parents)}{len(service.edits)}{len(service.looks)}x{number}"
+    service.count += 1
+    new = f"n{service.count}"
     match action:
         case "add" | "fork" | "unrecorded":
             parent = name if action == "fork" else heads(service)[-1]

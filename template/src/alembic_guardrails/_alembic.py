@@ -10,14 +10,14 @@ from typing import Any
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
 from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Column, Index, Table, TextClause
 from sqlalchemy.sql.compiler import Compiled
 from sqlalchemy.types import NullType, TypeEngine
 
 # Takes the heads of the database and the context; returns what the command runs.
-Plan = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
+Plan = Callable[[tuple[str, ...], MigrationContext], Iterable[MigrationStep]]
 
 
 def get_plan(context: MigrationContext) -> Plan:
@@ -32,7 +32,9 @@ def get_plan(context: MigrationContext) -> Plan:
 
 def set_plan(context: MigrationContext, plan: Plan) -> None:
     """Replace the function that `get_plan` returns."""
-    context._migrations_fn = plan
+    # Alembic runs a `StampStep` as well, although its annotation names another step.
+    private: Any = context
+    private._migrations_fn = plan
 
 
 def is_in_callers_transaction(context: MigrationContext) -> bool:

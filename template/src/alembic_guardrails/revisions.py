@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
@@ -14,7 +15,7 @@ CURRENT = select(column("version_num", String)).select_from(table("alembic_versi
 
 @dataclass(frozen=True)
 class Revisions:
-    """The revisions that the code has, or had before it squashed them, and the newest of them."""
+    """The revisions that the code has, or had before it squashed or moved them, and the newest."""
 
     known: frozenset[str]
     heads: frozenset[str]
@@ -36,8 +37,31 @@ def read_revisions(config_file: Path) -> Revisions:
     """
     directory = ScriptDirectory.from_config(Config(config_file))
     known = frozenset(script.revision for script in directory.walk_revisions())
-    superseded = read_superseded(directory)
-    return Revisions(known.union(superseded), frozenset(directory.get_heads()))
+    older = {*read_superseded(directory), *read_moved(directory)}
+    return Revisions(known.union(older), frozenset(directory.get_heads()))
+
+
+class Place(NamedTuple):
+    """What a revision that was moved is now, and what it followed before."""
+
+    script: Script
+    parent: str | None
+
+
+def read_moved(directory: ScriptDirectory) -> dict[str, Place]:
+    """Return the ids that revisions had before `repair` moved them.
+
+    A database at such an id has run the revision, but perhaps not what comes before it now.
+
+    Raises:
+        CommandError: A revision follows one that does not exist.
+    """
+    read_bases(directory)
+    return {
+        old: Place(script, parent)
+        for script in directory.walk_revisions()
+        for old, parent in getattr(script.module, "moved_from", {}).items()
+    }
 
 
 def read_superseded(directory: ScriptDirectory) -> dict[str, Script]:

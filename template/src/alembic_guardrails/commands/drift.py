@@ -1,11 +1,14 @@
 """Find what was changed in a database without a migration."""
 
+from collections.abc import Sequence
+
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails.connection import run_with_connection
 from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.errors import reason
+from alembic_guardrails.history.moved import check_not_moved
 from alembic_guardrails.history.superseded import check_not_superseded
 from alembic_guardrails.ignore import read_ignore_list
 from alembic_guardrails.own_tables import VERSION_TABLE
@@ -28,12 +31,15 @@ def drift(config: Config) -> None:
         CommandError: The databases differ, or one of them cannot be read.
     """
     url = read_settings(config).database_url
+    directory = ScriptDirectory.from_config(config)
+
+    def read(connection: Connection) -> tuple[str | None, dict[str, str]]:
+        return read_database(directory, connection)
+
     try:
-        revision, live = run_with_connection(url, read_database)
+        revision, live = run_with_connection(url, read)
     except (DBAPIError, OSError) as error:
         raise CommandError(f"The database cannot be read: {reason(error)}") from error
-    if revision:
-        check_known(config, revision)
     expected = build(config, url, revision)
     ignore_list = read_ignore_list(config)
     if found := differences(ignore_list.filter(live), ignore_list.filter(expected)):
@@ -60,30 +66,37 @@ def build(config: Config, url: URL, revision: str | None) -> dict[str, str]:
             raise CommandError(message) from error
 
 
-def read_database(connection: Connection) -> tuple[str | None, dict[str, str]]:
+def read_database(
+    directory: ScriptDirectory, connection: Connection
+) -> tuple[str | None, dict[str, str]]:
     """Read the revision of a database, None at base, and its schema.
 
     Raises:
-        CommandError: Alembic has never run there, or it is at several revisions.
+        CommandError: Alembic has never run there, or it is at several revisions or at one that the
+            migrations do not have.
     """
     if not inspect(connection).has_table(VERSION_TABLE):
         raise CommandError("The database has no revision yet: `alembic upgrade head` comes first.")
     revisions = connection.scalars(CURRENT).all()
+    check_known(directory, revisions)
     if len(revisions) > 1:
         raise CommandError(f"The database is at several revisions: {', '.join(revisions)}.")
     return (revisions[0] if revisions else None), snapshot(connection)
 
 
-def check_known(config: Config, revision: str) -> None:
-    """Check that the migrations have the revision of the database.
+def check_known(directory: ScriptDirectory, revisions: Sequence[str]) -> None:
+    """Check that the migrations have the revisions of the database.
 
     Raises:
-        CommandError: They do not, or another revision has superseded it.
+        CommandError: They do not, another revision has superseded one, or one was moved.
     """
-    script = ScriptDirectory.from_config(config)
-    check_not_superseded(script, {revision})
-    try:
-        script.get_revision(revision)
-    except CommandError:
-        message = f"The database is at revision {revision}, which is not among these migrations."
-        raise CommandError(message) from None
+    check_not_superseded(directory, revisions)
+    check_not_moved(directory, revisions)
+    for revision in revisions:
+        try:
+            directory.get_revision(revision)
+        except CommandError:
+            message = (
+                f"The database is at revision {revision}, which is not among these migrations."
+            )
+            raise CommandError(message) from None

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import ClassVar, cast
 
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.util import CommandError
 from alembic_guardrails._alembic import get_plan, is_stamp, set_plan
 from alembic_guardrails.errors import error_code
@@ -149,7 +149,7 @@ class BaseGuard:
 
         def wrapped_plan(
             heads: tuple[str, ...], context: MigrationContext
-        ) -> Iterator[RevisionStep]:
+        ) -> Iterator[MigrationStep]:
             self.committed_heads = heads
             for step in plan(heads, context):
                 self.before_revision()

@@ -1,6 +1,9 @@
 """Whether two files of a revision do the same, whatever they look like."""
 
 import ast
+from collections.abc import Collection
+
+from alembic_guardrails.history.source import find_values
 
 
 class Essence(ast.NodeTransformer):
@@ -26,21 +29,26 @@ def has_effect(statement: ast.stmt) -> bool:
     return not (is_constant or isinstance(statement, ast.Pass))
 
 
-def dump_code(source: bytes) -> str:
+def dump_code(source: bytes, ignored: Collection[str] = ()) -> str:
     """Return the syntax tree of a file as text, without what does nothing.
+
+    The values of names that are ignored are left out.
 
     Raises:
         SyntaxError: The file is no Python.
         ValueError: It has a null byte.
     """
-    return ast.dump(Essence().visit(ast.parse(source)))
+    tree = ast.parse(source)
+    values = {value for name in ignored for value in find_values(tree, name)}
+    tree.body = [each for each in tree.body if getattr(each, "value", None) not in values]
+    return ast.dump(Essence().visit(tree))
 
 
-def is_same_code(one: bytes, other: bytes) -> bool:
-    """Whether two files differ in comments, docstrings and format at most."""
+def is_same_code(one: bytes, other: bytes, ignored: Collection[str] = ()) -> bool:
+    """Whether two files differ in comments, docstrings, format and ignored names at most."""
     if one == other:
         return True
     try:
-        return dump_code(one) == dump_code(other)
+        return dump_code(one, ignored) == dump_code(other, ignored)
     except (SyntaxError, ValueError):
         return False

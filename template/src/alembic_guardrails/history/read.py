@@ -1,14 +1,15 @@
 """The revisions of a service, as their files and the history file have them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError, to_tuple
 from alembic_guardrails._alembic import load_revisions
 from alembic_guardrails.history.file import REPAIR, Recorded, read_ids
@@ -20,7 +21,8 @@ BY_HAND = "Restore or repair a revision's file by hand, or finish an interrupted
 class Revision:
     """A revision's file, and what it says of others.
 
-    `replaces` are the revisions that `squash` put this one in the place of.
+    `replaces` are the revisions that `squash` put this one in the place of. `moved_from` has the
+    ids that this one had before `repair` moved it, and what it followed then.
     """
 
     revision: str
@@ -28,6 +30,7 @@ class Revision:
     parents: tuple[str, ...]
     dependencies: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    moved_from: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,21 @@ class History:
 
     def lineage(self, head: str) -> list[str]:
         """Return a revision and all that it needs, in upgrade order."""
-        needed = {head}
-        for revision in reversed([*self.revisions]):
-            if revision in needed:
-                needed |= {*needed_by(self.revisions[revision], self.revisions)}
-        return [revision for revision in self.revisions if revision in needed]
+        return find_lineage(self.revisions, [head])
 
 
 def needed_by(script: Revision, known: Mapping[str, Revision]) -> list[str]:
     """Return the revisions that have to run before one; labels of branches are left out."""
     return [*script.parents, *(name for name in script.dependencies if name in known)]
+
+
+def find_lineage(revisions: Mapping[str, Revision], heads: Collection[str]) -> list[str]:
+    """Return revisions and all that they need, in upgrade order, in which they are given."""
+    needed = {*heads}
+    for revision in reversed([*revisions]):
+        if revision in needed:
+            needed |= {*needed_by(revisions[revision], revisions)}
+    return [revision for revision in revisions if revision in needed]
 
 
 def read_history(config: Config) -> History:
@@ -85,11 +93,11 @@ def read_files(directory: ScriptDirectory) -> list[Revision]:
     """Read the file of each revision, also of those that make no history together.
 
     Raises:
-        CommandError: A file is no Python, as with the marks of a conflict in it.
+        CommandError: A file is no Python, as with the marks of a conflict in it, or follows itself.
     """
     try:
         scripts = load_revisions(directory)
-    except SyntaxError as error:
+    except (SyntaxError, RevisionError) as error:
         raise CommandError(f"{BY_HAND}: {error}") from error
     return [*map(describe, scripts)]
 
@@ -102,6 +110,7 @@ def describe(script: Script) -> Revision:
         to_tuple(script.down_revision, ()),
         to_tuple(script.dependencies, ()),
         tuple(getattr(script.module, "replaces", ())),
+        dict(getattr(script.module, "moved_from", {})),
     )
 
 
@@ -113,6 +122,9 @@ def arrange(scripts: Iterable[Revision], folder: Path) -> History:
     """
     given = sorted(scripts, key=lambda script: script.path)
     known = {script.revision: script for script in given}
+    moved = find_moved(given)
+    for revision in known.keys() & moved.keys():
+        raise CommandError(f"Run `{REPAIR}`: {revision} has moved, and is {moved[revision]} now")
     for script in given:
         for parent in script.parents:
             if parent not in known:
@@ -129,8 +141,28 @@ def arrange(scripts: Iterable[Revision], folder: Path) -> History:
     return History(folder, {revision: known[revision] for revision in order}, read_ids(folder))
 
 
-def explain_missing(parent: str, child: str, scripts: Iterable[Revision]) -> str:
+def find_moved(scripts: Iterable[Revision]) -> dict[str, str]:
+    """Return the ids that revisions had before they were moved, and which they have now.
+
+    Raises:
+        CommandError: Two files have been made of one revision.
+    """
+    moved: dict[str, str] = {}
+    for script in scripts:
+        for old in script.moved_from:
+            if old in moved:
+                raise CommandError(
+                    f"{moved[old]} and {script.revision} were the same revision, {old}, before they"
+                    " were moved: delete the file of one"
+                )
+            moved[old] = script.revision
+    return moved
+
+
+def explain_missing(parent: str, child: str, scripts: Sequence[Revision]) -> str:
     """Say what to do with a revision that follows a missing one."""
+    if new := find_moved(scripts).get(parent):
+        return f"Run `{REPAIR}`: {child} follows {parent}, which has moved, and is {new} now"
     for squash in scripts:
         if parent in squash.replaces and child in squash.replaces:
             return f"{child} is gone, as {squash.revision} replaces it: delete its file"

@@ -59,9 +59,23 @@ def is_literal(value: ast.expr) -> bool:
     return True
 
 
+def insert_after(source: bytes, name: str, lines: bytes) -> bytes:
+    """Return the file of a revision with more lines behind the first assignment to a name."""
+    [value, *_] = find_values(ast.parse(source), name)
+    parts = source.splitlines(keepends=True)
+    ends = b"\r\n" if parts[0].endswith(b"\r\n") else b"\n"
+    place = value.end_lineno or value.lineno
+    return b"".join([*parts[:place], lines.replace(b"\n", ends), *parts[place:]])
+
+
 def write(value: object) -> bytes:
     """Write a constant as Ruff formats it: in double quotes, if it is a text without any."""
     text = repr(value)
     if isinstance(value, str) and text == f"'{value}'" and '"' not in value:
         text = f'"{value}"'
+    if isinstance(value, dict) and value:
+        items = [b"%s: %s" % (write(key), write(item)) for key, item in value.items()]
+        if len(items) == 1:
+            return b"{" + items[0] + b"}"
+        return b"{\n" + b"".join(b"    %s,\n" % item for item in items) + b"}"
     return text.encode()

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from functools import wraps
 
-from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError, to_tuple
 from alembic_guardrails._alembic import get_plan, set_plan
@@ -37,7 +37,7 @@ def refuse_superseded(directory: ScriptDirectory, context: MigrationContext) -> 
     wanted = {*to_tuple(context.opts.get("destination_rev"), ())}
 
     @wraps(plan)
-    def checked(heads: tuple[str, ...], context: MigrationContext) -> Iterable[RevisionStep]:
+    def checked(heads: tuple[str, ...], context: MigrationContext) -> Iterable[MigrationStep]:
         check_not_superseded(directory, heads)
         superseded = read_superseded(directory)
         for revision in superseded.keys() & wanted:

@@ -1,5 +1,6 @@
 """Changes of the revisions' files and of the history file."""
 
+from collections.abc import Iterable
 from importlib.util import cache_from_source
 from pathlib import Path
 
@@ -10,13 +11,20 @@ from alembic_guardrails.history.plan import Plan
 from alembic_guardrails.history.read import read_history
 
 
-def write_plan(folder: Path, plan: Plan) -> None:
-    """Write what `repair` has planned, the history file last."""
+def write_plan(folder: Path, plan: Plan, left: Iterable[Path] = ()) -> None:
+    """Write what `repair` has planned, and delete what is left of moved revisions.
+
+    A run that is killed can be repeated: old files go when all new ones are there, and the history
+    file is written last.
+    """
     for move in plan.moves:
         with replacing(move.path) as part:
             part.write_bytes(move.source)
-        # Python would take bytecode of the same second for current: the size has not changed.
+        # Python would take bytecode of the same second for current if the size has not changed.
         Path(cache_from_source(str(move.path))).unlink(missing_ok=True)
+    moved = [move.before.path for move in plan.moves if move.before.path != move.path]
+    for path in (*left, *moved):
+        path.unlink()
     write_ids(folder, plan.ids)
 
 

@@ -59,13 +59,15 @@ def write_head(choice: Choice, commit: str) -> str:
     labels = [label for script in choice.scripts for label in read_labels(script)]
     older = [
         revision
-        for script in reversed(choice.superseded)
-        for revision in (*getattr(script.module, "replaces", ()), script.revision)
+        for script in reversed(choice.scripts)
+        for name in ("replaces", "moved_from")
+        for revision in (*getattr(script.module, name, ()), script.revision)
+        if revision != choice.target.revision
     ]
     return (
         (f"branch_labels = {(*labels,)!r}\n" if labels else "")
         + "# A database at one of these first needs the code of the commit below.\n"
-        + f"replaces: tuple[str, ...] = {(*older,)!r}\n"
+        + f"replaces: tuple[str, ...] = {(*dict.fromkeys(older),)!r}\n"
         + f'squashed_at: str = "{commit}"\n'
     )
 
