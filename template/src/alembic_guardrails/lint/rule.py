@@ -8,7 +8,6 @@ from functools import cached_property
 
 from alembic.operations import MigrateOperation, ops
 from alembic_guardrails.lint.source import Source
-from alembic_guardrails.lint.statements import split_statements
 from alembic_guardrails.offline.recorder import Recording, Step
 from alembic_guardrails.offline.tables import table_of
 from sqlalchemy import Dialect
@@ -130,10 +129,10 @@ class Rule:
         if dialect.name != "postgresql":
             patterns.append(self.statement_without_squawk)
         return any(
-            re.match(pattern, statement, re.IGNORECASE | re.DOTALL)
+            re.match(pattern, statement.code, re.IGNORECASE | re.DOTALL)
             for pattern in patterns
             if pattern
-            for statement in split_statements(step.statement)
+            for statement in step.statements
         )
 
 

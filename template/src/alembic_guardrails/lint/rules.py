@@ -4,13 +4,13 @@ Names are squawk's where a rule means the same (https://squawkhq.com/docs/rules)
 comment `# allow: rule` fits all databases.
 """
 
-import re
 from collections.abc import Iterator
 
 from alembic.operations import ops
 from alembic_guardrails.lint.columns import computes_default, is_filled, widens
 from alembic_guardrails.lint.rule import Reading, Rule
-from alembic_guardrails.offline.recorder import ROWS, TYPE, Recording, Step
+from alembic_guardrails.offline.names import find_object, find_types
+from alembic_guardrails.offline.recorder import Step
 from alembic_guardrails.offline.tables import table_of
 from sqlalchemy import Dialect
 
@@ -27,11 +27,7 @@ FILL_LATER = "add a column and fill it in batches"
 
 ALTER = r"ALTER\s+TABLE\b.*\b"
 
-READ = re.compile(r"\s*(?:SELECT|SET|SHOW)\b", re.IGNORECASE)
-
-DDL = re.compile(r"\s*(?:ALTER|DROP|LOCK)\s+TABLE", re.IGNORECASE)
-
-CONCURRENTLY = re.compile(r".*\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
+LOCKING = {("ALTER", "TABLE"), ("DROP", "TABLE"), ("LOCK", "TABLE")}
 
 
 def drops_table(step: Step, dialect: Dialect) -> bool:
@@ -135,13 +131,15 @@ def adds_unique(step: Step, dialect: Dialect) -> bool:
 
 def writing_steps(reading: Reading) -> list[Step]:
     """Return the steps that do more than read."""
-    return [step for step in reading.steps if not READ.match(step.statement)]
+    return [step for step in reading.steps if not step.only_reads]
 
 
 def is_concurrent(step: Step) -> bool:
     """Whether PostgreSQL refuses an operation in a transaction."""
     options = getattr(step.operation, "kw", {})
-    return bool(options.get("postgresql_concurrently") or CONCURRENTLY.match(step.statement))
+    return bool(options.get("postgresql_concurrently")) or any(
+        "CONCURRENTLY" in statement.words for statement in step.statements
+    )
 
 
 def shares_transaction(reading: Reading) -> Iterator[Step]:
@@ -161,23 +159,20 @@ def mixes_rows_and_schema(reading: Reading) -> Iterator[Step]:
         return
     is_locked = False
     for step in reading.steps:
-        if is_locked and ROWS.match(step.statement):
-            if not READ.match(step.statement):
-                yield step
-                continue
+        if is_locked and step.changes_rows and step.statements:
+            yield step
+        elif is_locked and step.selects:
             reached = [earlier.line for earlier in reading.steps]
             lines = reading.source.unreached_writes(reached, reading.direction)
             yield from (step._replace(line=line) for line in lines if line >= step.line)
-        elif not ROWS.match(step.statement) and locks(step, reading):
-            is_locked = True
+        elif not step.changes_rows and not step.only_reads:
+            is_locked = is_locked or locks(step, reading)
 
 
 def locks(step: Step, reading: Reading) -> bool:
     """Whether a step locks a table that others use."""
-    if READ.match(step.statement):
-        return False
     has_table = bool(table_of(step.operation)[1]) and not reading.is_on_new_table(step)
-    return has_table or DDL.match(step.statement) is not None
+    return has_table or any(statement.words[:2] in LOCKING for statement in step.statements)
 
 
 def leaves_type(reading: Reading) -> Iterator[Step]:
@@ -188,17 +183,15 @@ def leaves_type(reading: Reading) -> Iterator[Step]:
     back = reading.opposite
     if reading.is_downgrade or back is None or back.failure:
         return
-    for name in sorted(reading.recording.types & back.types & created_types(reading.recording)):
+    for name in sorted(reading.recording.types & back.types & created_types(reading)):
         steps = [step for step in reading.steps if creates_type(step, name)]
         yield from steps[:1] or reading.steps[:1]
 
 
-def created_types(recording: Recording) -> set[str]:
-    """Return the names of the types that a recording creates."""
-    found = TYPE.findall(recording.sql)
-    return {
-        name.replace('"', "").rpartition(".")[2] for verb, name in found if verb.upper() == "CREATE"
-    }
+def created_types(reading: Reading) -> set[str]:
+    """Return the names of the types that a revision creates."""
+    found = find_types(reading.recording.sql, reading.dialect.name)
+    return {name for verb, name in found if verb == "CREATE"}
 
 
 def creates_type(step: Step, name: str) -> bool:
@@ -206,7 +199,10 @@ def creates_type(step: Step, name: str) -> bool:
     if isinstance(step.operation, ops.CreateTableOp):
         columns = step.operation.to_table().columns
         return any(getattr(column.type, "name", None) == name for column in columns)
-    return bool(TYPE.match(step.statement)) and name in step.statement
+    return any(
+        statement.verb == "CREATE" and find_object(statement, "TYPE") == (None, name)
+        for statement in step.statements
+    )
 
 
 RULES = (

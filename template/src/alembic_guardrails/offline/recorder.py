@@ -1,6 +1,5 @@
 """Running a revision without a database, to see what it does."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,31 +14,48 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 from alembic_guardrails._alembic import become_op, count_result_columns
 from alembic_guardrails.offline.failure import Failure, describe_failure
+from alembic_guardrails.offline.names import find_types
 from alembic_guardrails.offline.reflection import reflect_recorded
 from alembic_guardrails.offline.tables import Key, RecordedTable, TableBuilder, Tables
+from alembic_guardrails.statements import Kind, Statement, split
 from sqlalchemy import URL, Connection, Engine, NullPool, event
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement
-
-ROWS = re.compile(r"\s*(?:DELETE|INSERT|MERGE|REPLACE|SELECT|UPDATE|WITH)\b", re.IGNORECASE)
-
-TYPE = re.compile(r"\b(CREATE|DROP)\s+TYPE\s+(?:IF\s+EXISTS\s+)?([\w.\"]+)", re.IGNORECASE)
 
 
 class Step(NamedTuple):
     """An operation, where the revision calls for it, and where its SQL begins in all of it.
 
-    `number` counts the steps of a revision; `statement` is what the revision wrote itself,
+    `number` counts the steps of a revision; `statements` are what the revision wrote itself,
     `rebuilds` whether SQLite copies the table, `commits` whether it is in an autocommit block.
     """
 
     operation: MigrateOperation
     line: int
     sql_line: int
-    statement: str = ""
+    statements: tuple[Statement, ...] = ()
     rebuilds: bool = False
     commits: bool = False
     number: int = 0
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether the step inserts, changes or deletes rows, a table made of a query included."""
+        return isinstance(self.operation, BulkInsertOp) or any(
+            statement.kind is Kind.ROWS or is_select_into(statement)
+            for statement in self.statements
+        )
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether the step changes neither rows nor definitions."""
+        kinds = {statement.kind for statement in self.statements}
+        return bool(kinds) and kinds <= {Kind.READ, Kind.SESSION}
+
+    @property
+    def selects(self) -> bool:
+        """Whether the step reads rows, and changes nothing."""
+        return self.only_reads and any(statement.kind is Kind.READ for statement in self.statements)
 
 
 @dataclass(frozen=True)
@@ -142,9 +158,9 @@ class RecordedOperations(Operations):
     def read_types(self) -> frozenset[str]:
         """Return the names of the types that are there after what has run so far."""
         types = set(self.types)
-        for verb, name in TYPE.findall(self.sql.getvalue()):
-            change = types.add if verb.upper() == "CREATE" else types.discard
-            change(name.replace('"', "").rpartition(".")[2])
+        for verb, name in find_types(self.sql.getvalue(), self.impl.dialect.name):
+            change = types.add if verb == "CREATE" else types.discard
+            change(name)
         return frozenset(types)
 
     def is_revision(self, frame: Any) -> bool:
@@ -162,18 +178,21 @@ class RecordedOperations(Operations):
             self.commits = marks[-1] == "COMMIT;"
 
     def record(
-        self, operation: MigrateOperation, statement: str = "", *, rebuilds: bool = False
+        self, operation: MigrateOperation, text: str = "", *, rebuilds: bool = False
     ) -> None:
-        """Record an operation."""
+        """Record an operation, or the SQL that the revision wrote itself."""
         line = next((line for at, line in walk_stack(None) if self.is_revision(at)), 1)
         self.read_sql()
+        statements = tuple(split(text, self.impl.dialect.name))
         number = len(self.steps)
-        step = Step(operation, line, self.sql_line, statement, rebuilds, self.commits, number)
+        step = Step(operation, line, self.sql_line, statements, rebuilds, self.commits, number)
         self.steps.append(step)
-        self.builder.apply(operation, statement)
-        # Statements that change or read rows have parameters, which not every value can stand for.
-        if statement and not ROWS.match(statement):
-            self.migration_context.impl.static_output(f"{statement};")
+        self.builder.apply(operation)
+        for statement in statements:
+            self.builder.apply_statement(statement)
+            # Others have parameters, which not every value can stand for.
+            if statement.kind not in (Kind.READ, Kind.ROWS) and not is_select_into(statement):
+                self.migration_context.impl.static_output(f"{statement.text};")
 
     def get_bind(self) -> Connection:
         """Return a connection to no database: what it executes is recorded, and selects no rows."""
@@ -207,3 +226,8 @@ class RecordedOperations(Operations):
             note = partial(self.record, rebuilds=True) if rebuilds else self.invoke
             batch.invoke = note  # type: ignore[assignment,method-assign]
             yield batch
+
+
+def is_select_into(statement: Statement) -> bool:
+    """Whether a statement makes a table or a file of the rows of a query."""
+    return statement.kind is Kind.OTHER and statement.verb == "SELECT"

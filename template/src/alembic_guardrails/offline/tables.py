@@ -1,6 +1,5 @@
 """The tables that operations of revisions build, in the form in which SQLAlchemy reflects them."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -8,6 +7,8 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, ops
 from alembic.operations.schemaobj import SchemaObjects
+from alembic_guardrails.offline.names import find_object
+from alembic_guardrails.statements import Statement
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -50,13 +51,6 @@ LISTS: Mapping[type[Constraint], str] = {
     CheckConstraint: "check_constraints",
 }
 
-NAME = r"""((?:"[^"]+"|`[^`]+`|\[[^]]+\]|[\w.$])+)"""
-
-CREATED_OR_DROPPED = re.compile(
-    rf"\s*(?:(CREATE)\s+(?:UNLOGGED\s+)?|DROP\s+)TABLE\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?{NAME}",
-    re.IGNORECASE,
-)
-
 
 @dataclass
 class RecordedTable:
@@ -93,11 +87,8 @@ class TableBuilder:
         self.dialect = dialect
         self.schema_objects = SchemaObjects()
 
-    def apply(self, operation: MigrateOperation, statement: str = "") -> None:
+    def apply(self, operation: MigrateOperation) -> None:
         """Change the tables as an operation does, if it is about tables."""
-        if statement:
-            self.apply_statement(statement)
-            return
         if isinstance(operation, ops.CreateTableOp):
             self.tables[operation.schema, operation.table_name] = self.build(operation.to_table())
             return
@@ -110,12 +101,10 @@ class TableBuilder:
             table = self.tables[key] = self.tables[key].copy()
             self.change(table, operation)
 
-    def apply_statement(self, statement: str) -> None:
+    def apply_statement(self, statement: Statement) -> None:
         """Create or drop a table as a statement does."""
-        if match := CREATED_OR_DROPPED.match(statement):
-            parts = re.sub(r'[`"\[\]]', "", match[2]).removeprefix("public.").rpartition(".")
-            key = parts[0] or None, parts[2]
-            if match[1]:
+        if key := find_object(statement, "TABLE"):
+            if statement.verb == "CREATE":
                 self.tables.setdefault(key, RecordedTable())
             else:
                 self.tables.pop(key, None)

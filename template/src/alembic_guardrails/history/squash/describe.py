@@ -5,22 +5,19 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from alembic.config import Config
-from alembic.operations.ops import BulkInsertOp
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic_guardrails.history.mentions import find_mentions
 from alembic_guardrails.history.squash.build import Built
 from alembic_guardrails.history.squash.choose import Choice
 from alembic_guardrails.offline import run_offline
-from alembic_guardrails.offline.recorder import ROWS, Recorder, Recording
-
-READS = re.compile(r"\s*SELECT\b(?!.*\bINTO\b)", re.IGNORECASE | re.DOTALL)
+from alembic_guardrails.offline.recorder import Recorder, Step
 
 # What is about users and the server, and so in no schema.
 ABOUT_SERVER = re.compile(
-    r"(?:^|;)\s*(?:GRANT|REVOKE|SECURITY\s+LABEL|(?:ALTER|CREATE)\s+(?:DATABASE|ROLE|SYSTEM|USER"
-    r"|DEFAULT\s+PRIVILEGES|PUBLICATION|SUBSCRIPTION)|ALTER\b[^;]*\bOWNER\s+TO)\b",
-    re.IGNORECASE,
+    r"(?:GRANT|REVOKE|SECURITY\s+LABEL|(?:ALTER|CREATE)\s+(?:DATABASE|ROLE|SYSTEM|USER"
+    r"|DEFAULT\s+PRIVILEGES|PUBLICATION|SUBSCRIPTION)|ALTER\b.*\bOWNER\s+TO)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -69,9 +66,9 @@ def read_effects(config: Config, directory: ScriptDirectory, choice: Choice) -> 
         recorder = Recorder(context)
         for script in reversed(choice.scripts):
             recording = recorder.record_upgrade(script)
-            if recording.failure or changes_rows(recording):
+            if recording.failure or any(step.changes_rows for step in recording.steps):
                 effects.rows.append(script.revision)
-            if any(ABOUT_SERVER.search(step.statement) for step in recording.steps):
+            if any(is_about_server(step) for step in recording.steps):
                 effects.server.append(script.revision)
         return []
 
@@ -79,10 +76,6 @@ def read_effects(config: Config, directory: ScriptDirectory, choice: Choice) -> 
     return effects
 
 
-def changes_rows(recording: Recording) -> bool:
-    """Whether a revision inserts, changes or deletes rows."""
-    return any(
-        isinstance(step.operation, BulkInsertOp)
-        or (ROWS.match(step.statement) and not READS.match(step.statement))
-        for step in recording.steps
-    )
+def is_about_server(step: Step) -> bool:
+    """Whether a step does what is in no schema."""
+    return any(ABOUT_SERVER.match(statement.code) for statement in step.statements)
