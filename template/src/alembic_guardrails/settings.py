@@ -18,6 +18,14 @@ from sqlalchemy import URL, make_url
 
 T = TypeVar("T")
 
+# The settings that `-x url=...` replaces.
+ADDRESSES = (
+    "database_url",
+    "database_password",
+    "migration_database_url",
+    "migration_database_password",
+)
+
 # What people write who mean `-x url=...`. Any other key is the owner's own.
 LIKE_URL = ("url", "uri", "database_url", "db_url", "migration_database_url", "sqlalchemy.url")
 
@@ -100,32 +108,37 @@ def read_env_file() -> dict[str, str]:
 
 
 def read_values(config: Config) -> dict[str, str]:
-    """Return the settings as text, by name in lower case; `database_url` is always among them."""
-    named = {name.lower(): value for name, value in os.environ.items()}
-    values = read_env_file() | named
+    """Return the settings as text, by name in lower case; `database_url` is always among them.
+
+    Raises:
+        CommandError: `.env` cannot be read, or an option `-x` is unknown.
+    """
+    environment = {name.lower(): value for name, value in os.environ.items()}
+    values = read_env_file() | environment
     options = x_options(config)
-    own = ("migration_database_url", "migration_database_password")
     if "url" in options:
-        values = {name: it for name, it in values.items() if name not in own}
-        values.pop("database_password", None)
-        return values | {"database_url": options["url"]}
-    if "database_url" in named and own[0] not in named:
-        values.pop(own[0], None)
+        others = {name: value for name, value in values.items() if name not in ADDRESSES}
+        return others | {"database_url": options["url"]}
+    if "database_url" in environment and "migration_database_url" not in environment:
+        values.pop("migration_database_url", None)
     return {"database_url": config.get_main_option("sqlalchemy.url", "")} | values
 
 
 def x_options(config: Config) -> dict[str, str]:
-    """Return what `-x` was given: `url=...`, and the keys that the owner's env.py reads.
+    """Return the options `-x`: `url=...`, and the keys that the owner's env.py reads.
 
     Raises:
-        CommandError: A key looks like a mistyped `url`; another database would be migrated.
+        CommandError: A key looks like a mistyped `url`, so that Alembic would migrate another
+            database.
     """
     # A program that calls Alembic has no options.
     given = getattr(config.cmd_opts, "x", None) or ()
-    options = dict(it.partition("=")[::2] for it in given)
+    options = dict(option.partition("=")[::2] for option in given)
     for key in options.keys() - {"url"}:
         if get_close_matches(key.lower(), LIKE_URL, n=1, cutoff=0.75):
-            raise CommandError(f"-x takes url=..., not {key}")
+            raise CommandError(
+                f'Unknown option "-x {key}=...": write "-x url=..." to name another database'
+            )
     return options
 
 
@@ -133,7 +146,7 @@ def service_driver(config: Config) -> Driver:
     """Return the driver that the service is written for.
 
     Raises:
-        CommandError: alembic.ini does not name one, or it cannot be imported.
+        CommandError: alembic.ini does not name one, or Python cannot import it.
     """
     driver = resolve(config, "driver")
     if not isinstance(driver, Driver):
