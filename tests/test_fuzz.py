@@ -236,6 +236,86 @@ def test_any_text_is_a_url_or_is_refused_in_one_sentence(inputs: Inputs) -> None
     assert 0.1 < inputs.share("accepted") < 0.9
 
 
+@cache
+def service_driver(setup: Setup) -> Any:
+    """What a service has in db/driver.py."""
+    namespace: dict[str, Any] = {}
+    exec(rendered(**setup.answers())["src/my_service/db/driver.py"], namespace)
+    return namespace["DRIVER"]
+
+
+# What matters to a questionnaire alone: the names of drivers, and files that hold the URL.
+ABOUT_FILES = re.compile(
+    "Choose one of|in the database's name|shorter database name|Percent-encode"
+)
+NAMES_OF_PARAMETERS = sorted(
+    {"nonsense", "pgbouncer", "ssl-mode", "sslmode", "ssl_ca", "user"}.union(
+        *({*setup.driver.parameters, *setup.driver.translations} for setup in SETUPS)
+    )
+)
+VALUES = ["1", "0", "true", "x", "5432", "a,b", "a:1", "require", "disable", "utf8mb4", "%0a"]
+VALUES += ["/run/postgresql", "/run/.s.PGSQL.5433", "soon", "1.5", "REQUIRED"]
+PARAMETERS = st.lists(
+    st.builds("{}={}".format, st.sampled_from(NAMES_OF_PARAMETERS), st.sampled_from(VALUES)),
+    min_size=1,
+    max_size=3,
+).map("&".join)
+WITH_PARAMETERS = st.builds(
+    lambda setup, named, parameters: (
+        (f"{setup.backend.name}+{setup.driver.name}" if named else setup.backend.name)
+        + ("://u:p@h:1/db?" if not setup.backend.is_file else ":///app.db?")
+        + parameters
+    ),
+    st.sampled_from(SETUPS),
+    st.booleans(),
+    PARAMETERS,
+)
+
+
+def verdict(parse: Callable[..., URL], *arguments: str) -> tuple[URL | None, str]:
+    """The URL that comes out, or the sentence."""
+    try:
+        return parse(*arguments), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def chosen_url(text: str, driver: str) -> URL:
+    """What the questionnaire makes of a URL and a driver."""
+    return ParsedUrl.parse(text).choose(driver).complete
+
+
+def test_the_service_takes_what_the_prompt_takes(inputs: Inputs) -> None:
+    """In the same words, if the URL names the driver; and it connects with the same arguments."""
+
+    def check(text: str) -> str:
+        scheme, _, named = text.strip().partition("://")[0].lower().partition("+")
+        setups = [it for it in SETUPS if scheme in (it.backend.name, *it.backend.aliases)]
+        setups = [it for it in setups if not named or it.driver.name == named]
+        became = Counter[str]()
+        for setup in setups:
+            asked, refused = verdict(chosen_url, text, setup.driver.name)
+            if ABOUT_FILES.search(refused):
+                continue
+            served, said = verdict(service_driver(setup).parse_url, text)
+            assert served == asked
+            if named:
+                assert said == refused
+            if served:
+                with suppress(ImportError):  # of a driver that is not installed here
+                    dialect = served.get_dialect()()
+                    known = make_url(text_of(asked)) if asked else served
+                    arguments = dialect.create_connect_args(served)
+                    assert arguments == dialect.create_connect_args(known)
+            became["accepted" if served else "refused"] += 1
+        return became.most_common(1)[0][0] if became else "of no database"
+
+    texts = st.one_of(WITH_PARAMETERS, WITH_PARAMETERS, URL_TEXTS, mutated(URL_TEXTS))
+    inputs.feed(texts, check, few=200)
+    assert inputs.share("accepted") > 0.15
+    assert inputs.share("refused") > 0.15
+
+
 STANDARD_LIBRARY = [
     path for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name)) is not None
 ]
@@ -453,3 +533,75 @@ def test_every_package_can_be_imported(inputs: Inputs, service: Service, tmp_pat
 
     inputs.feed(NAMES, check, few=4)
     assert inputs.share("accepted") >= 0.75
+
+
+ADDRESSES = [
+    "sqlite:///a.db",
+    "sqlite+aiosqlite:///b%20c.db?timeout=3",
+    " sqlite:///c.db ",
+    "sqlite:///${NAME}.db",
+    "sqlite:///$NAME.db",
+    "sqlite:///${NAME:-d}é.db",
+    "sqlite:///#e.db",
+    "sqlite:///f.db#g",
+    "sqlite:///h'i.db",
+    "",
+    "nonsense",
+]
+NAMES_OF_SETTINGS = ["DATABASE_URL", "database_url", "Database_Url", "DATABASE_PASSWORD", "NAME"]
+LINES = st.one_of(
+    st.builds(
+        "{}{}{}{}".format,
+        st.sampled_from(["", "", "export ", "  "]),
+        st.sampled_from(NAMES_OF_SETTINGS),
+        st.sampled_from(["=", "=", " = ", ""]),
+        st.builds(
+            lambda mark, value, end: f"{mark}{value}{mark}{end}",
+            st.sampled_from(["", "'", '"']),
+            st.sampled_from(ADDRESSES),
+            st.sampled_from(["", "", " # remark", " "]),
+        ),
+    ),
+    st.sampled_from(["# remark", "", "=x", "'", "DATABASE_URL", "\ufeff", "LOG_LEVEL=DEBUG"]),
+    mutated(st.sampled_from([f"DATABASE_URL={url}" for url in ADDRESSES])).map(
+        lambda line: re.sub("[\ud800-\udfff]", "", line)
+    ),
+)
+FILES = st.lists(LINES, max_size=5).map("\n".join)
+ENVIRONMENTS = st.dictionaries(
+    st.sampled_from(NAMES_OF_SETTINGS), st.sampled_from(ADDRESSES), max_size=2
+)
+
+
+@pytest.mark.slow
+def test_migrations_read_settings_as_the_service_does(
+    inputs: Inputs, service: Service, tmp_path: Path
+) -> None:
+    """Without pydantic: the same from each environment and file that both take."""
+    folder = write(rendered(), tmp_path / "service")
+
+    def check(answer: tuple[str, str, dict[str, str]]) -> str:
+        text, encoding, variables = answer
+        (folder / ".env").write_text(text, encoding=encoding)
+        ours, migrations = service.ask(folder, package="my_service", compare=variables)
+        if ours[0] is None:
+            # Migrations go on with the address in alembic.ini, if no other is there.
+            assert ours[1] == "ValidationError"
+            return "refused"
+        assert ours == migrations
+        return "accepted"
+
+    encodings = st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])
+    inputs.feed(st.tuples(FILES, encodings, ENVIRONMENTS), check, few=150)
+    assert inputs.share("accepted") > 0.2
+
+
+@pytest.mark.slow
+def test_a_file_in_an_unknown_encoding_is_refused_by_both(service: Service, tmp_path: Path) -> None:
+    folder = write(rendered(), tmp_path / "service")
+    (folder / ".env").write_bytes("DATABASE_URL=sqlite:///\xe4.db".encode("latin-1"))
+
+    ours, migrations = service.ask(folder, package="my_service", compare={})
+
+    assert ours == [None, "UnicodeDecodeError"]
+    assert migrations == [None, "CommandError"]

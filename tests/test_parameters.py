@@ -1,12 +1,20 @@
 """The registry's word about drivers, against the drivers: URL parameters and unix sockets."""
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 from conftest import Connect, Scratch
-from drivers import BACKENDS, POSTGRESQL, ParsedUrl, text_of
-from matrix import DRIVERS, Setup
+from drivers import BACKENDS, POSTGRESQL, ParsedUrl, UrlError, text_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matrix import DRIVERS, ROOT, SETUPS, Setup
 from servers import Server
+from sqlalchemy import URL
+from sqlalchemy.exc import ArgumentError
 
 # A value for each parameter that a plain connection can be tried with.
 SAMPLES = {
@@ -62,6 +70,88 @@ UNTRIED = set(
     ssl_verify_cert sslcert sslcrl sslcrldir sslkey sslrootcert tls_version unix_sock unix_socket
     """.split()
 )
+
+
+TEXTS = """
+    1 0 +1 1_0 -1 1.5 .5 1e3 nan inf ٣ true No on OFF t y 2 soon a a:1 a:x a: :1 a,b 1,2 ::1 a, 5432
+    5432, /run/x require
+""".split()
+VALUES = st.sampled_from([*TEXTS, " 7 ", "a b"]) | st.text(max_size=4).filter(bool)
+# SQLAlchemy reads a list of one parameter only for hosts and ports.
+SEVERAL = st.lists(VALUES, min_size=2, max_size=3).map(tuple)
+# Hosts with several colons: SQLAlchemy cuts off what does not fit, and takes the rest.
+CUT_OFF = re.compile(":.*:")
+
+
+def is_taken_by_sqlalchemy(url: URL) -> bool:
+    """Whether SQLAlchemy can make numbers, truth values and hosts of the parameters of a URL."""
+    try:
+        url.get_dialect()().create_connect_args(url)
+    except (ArgumentError, TypeError, ValueError):
+        return False
+    except ImportError:  # of the driver, whose constants come after the values
+        return True
+    return True
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
+def test_sqlalchemy_knows_whether_a_driver_is_async(setup: Setup) -> None:
+    url = setup.backend.rules(setup.driver).parse_url(setup.backend.example)
+
+    assert url.get_dialect().is_async == setup.driver.is_async
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
+def test_sqlalchemy_takes_the_values_that_the_registry_takes(setup: Setup) -> None:
+    """Of each parameter alone, and of those that go together."""
+    rules = setup.backend.rules(setup.driver)
+    bare = rules.parse_url(setup.backend.example)
+    named = [name for name in setup.driver.parameters if name not in setup.driver.translations]
+
+    @settings(database=None, deadline=None, derandomize=True, max_examples=150)
+    @given(
+        st.dictionaries(st.sampled_from(sorted(named)), VALUES, min_size=1, max_size=2),
+        st.dictionaries(st.sampled_from(["host", "port"]), VALUES | SEVERAL, max_size=2),
+    )
+    def check(query: dict[str, str], servers: dict[str, str | tuple[str, ...]]) -> None:
+        has_hosts = any(name.startswith("Hosts") for name in setup.driver.imports)
+        url = bare.set(query={**query, **(servers if has_hosts else {})})
+        if any(CUT_OFF.search(host) for host in url.normalized_query.get("host", ())):
+            return
+        if is_taken_by_sqlalchemy(url):
+            assert rules.translate(url) == url
+        else:
+            with pytest.raises(UrlError, match="cannot use the value"):
+                rules.translate(url)
+
+    check()
+
+
+AT_THE_PROMPT = """
+import sys
+from drivers import ParsedUrl
+for url in sys.argv[1:]:
+    parsed = ParsedUrl.parse(url)
+    parsed.choices()
+    parsed.choose(parsed.default_driver())
+print(*(name for name in sys.modules if name.startswith("sqlalchemy.dialects.")))
+print(*(name for name in sys.modules if "alembic" in name or name == "urls"))
+"""
+
+
+def test_no_dialect_is_imported_at_the_prompt() -> None:
+    """That of PostgreSQL alone takes as long as the whole questionnaire."""
+    examples = [backend.example for backend in BACKENDS]
+    typed = [
+        *examples,
+        "postgresql://h/db?sslmode=require&connect_timeout=5&host=a:1&host=b:2",
+        "mysql://h/db?connect_timeout=5&local_infile=1",
+        "sqlite:///app.db?timeout=5",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "extensions")}
+    command = (sys.executable, "-c", AT_THE_PROMPT, *typed)
+
+    assert subprocess.check_output(command, env=environment, text=True).split() == []
 
 
 def sample_of(setup: Setup, name: str) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from pkgutil import walk_packages
 from typing import Any
@@ -40,6 +41,35 @@ def read_urls(package: str, variables: dict[str, str]) -> list[Any]:
     return [service and parts(service), parts(alembic.database_url)]
 
 
+def outcome(read: Callable[[], URL]) -> list[Any]:
+    """The URL that comes out, or no URL and the kind of error."""
+    try:
+        return [parts(read()), ""]
+    except Exception as error:
+        return [None, type(error).__name__]
+
+
+def compare(package: str, variables: dict[str, str]) -> list[Any]:
+    """What the service and its migrations read, each by itself, with these variables set."""
+    migrations = importlib.import_module("alembic_guardrails.settings")
+    config = Config("alembic.ini", cmd_opts=Namespace(x=None))
+
+    def read_as_service() -> URL:
+        url = importlib.import_module(f"{package}.settings").Settings().database_url
+        assert isinstance(url, URL)
+        return url
+
+    os.environ.update(variables)
+    try:
+        return [
+            outcome(read_as_service),
+            outcome(lambda: migrations.read_settings(config).database_url),
+        ]
+    finally:
+        for name in variables:
+            del os.environ[name]
+
+
 def import_all(package: str) -> list[str]:
     """Import each module of a package; return their names."""
     parent = importlib.import_module(package)
@@ -56,8 +86,10 @@ for line in sys.stdin:
     sys.path.append("src")
     sys.dont_write_bytecode = True
     try:
-        if "variables" in asked:
-            answer: Any = read_urls(asked["package"], asked["variables"])
+        if "compare" in asked:
+            answer: Any = compare(asked["package"], asked["compare"])
+        elif "variables" in asked:
+            answer = read_urls(asked["package"], asked["variables"])
         else:
             answer = import_all(asked["package"])
     except BaseException as error:
