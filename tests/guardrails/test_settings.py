@@ -77,6 +77,13 @@ def test_encodings_of_the_file(project: Project, encoding: str) -> None:
     assert database(project) == "fährt.db"
 
 
+def test_the_last_of_two_names_counts_even_without_a_value(project: Project) -> None:
+    """As in pydantic-settings, for which names have no case."""
+    write_env("DATABASE_URL=sqlite:///file.db\ndatabase_url\n")
+
+    assert database(project) == "app.db"
+
+
 def test_an_unknown_encoding(project: Project) -> None:
     write_env("DATABASE_URL='sqlite:///fährt.db'\n", "latin-1")
 

@@ -11,6 +11,7 @@ from pkgutil import walk_packages
 from typing import Any
 
 from alembic.config import Config
+from pydantic import ValidationError
 from sqlalchemy import URL
 
 
@@ -45,6 +46,8 @@ def outcome(read: Callable[[], URL]) -> list[Any]:
     """The URL that comes out, or no URL and the kind of error."""
     try:
         return [parts(read()), ""]
+    except ValidationError as error:
+        return [None, error.errors()[0]["type"]]
     except Exception as error:
         return [None, type(error).__name__]
 
