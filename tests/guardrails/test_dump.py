@@ -9,7 +9,7 @@ from alembic_guardrails import snapshot
 from alembic_guardrails.dialects import module_for
 from alembic_guardrails.dump import mysql, postgresql, read_content, read_dump, sqlite
 from alembic_guardrails.dump.base import Dump, Dumper
-from alembic_guardrails.dump.revision import sql_literal
+from alembic_guardrails.dump.revision import python_literal, write_revision
 from alembic_guardrails.ignore import IgnoreList
 from alembic_guardrails.schema.base import StoredObject
 from hypothesis import given
@@ -417,4 +417,19 @@ def test_types_that_have_no_literals_are_refused() -> None:
 
 @given(st.text() | st.text(st.sampled_from("\\'\"\n\t a")))
 def test_python_reads_sql_as_it_was(statement: str) -> None:
-    assert eval(sql_literal(statement)) == statement
+    assert eval(python_literal(statement)) == statement
+
+
+def test_a_revision_executes_a_dump(tmp_path: Path) -> None:
+    path = tmp_path / "a_baseline.py"
+    dump = Dump([("table t", "CREATE TABLE t (\n  n int\n)"), ("table t", r"SET '\'")], ["DROP"])
+
+    write_revision(path, "a", "A title.", dump, more='replaces = ("b",)\n', was_found=True)
+
+    text = path.read_text("utf-8")
+    code: dict[str, Any] = {}
+    exec(text, code)
+    assert code["CREATE"] == tuple(statement for _, statement in dump.create)
+    assert (code["DROP"], code["replaces"], code["was_found"]) == (("DROP",), ("b",), True)
+    assert text.count("# table t") == 1
+    assert "require_missing_tables(DROP)\n    run_sql(CREATE)" in text

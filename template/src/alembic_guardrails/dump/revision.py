@@ -1,4 +1,4 @@
-"""Raw SQL revisions: how they are written."""
+"""Write raw SQL revisions, which execute a dump."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def downgrade() -> None:
 {guard}    run_sql(DROP)
 '''
 
-# At the head of a revision with things that are older than the migrations.
+# Stands in a baseline revision, whose objects are older than the migrations.
 WAS_FOUND = """
 # The tests do not ask the models for all that is in it.
 was_found: bool = True
@@ -47,42 +47,52 @@ def write_revision(
     path: Path,
     revision: str,
     title: str,
-    definition: Dump,
+    dump: Dump,
     *,
     more: str = "",
     was_found: bool = False,
 ) -> None:
-    """Write a first revision, which builds a schema and drops it; `more` is Python for its head.
+    """Write a first revision, which executes a dump; `more` is Python code that it defines.
 
-    What was found by the migrations is built only where it is not, and dropped only without rows.
+    The objects of a baseline (`was_found`) are created only where they are missing, and dropped
+    only where no table has rows.
+
+    Raises:
+        CommandError: ruff, which formats the file, fails.
     """
-    create = ""
-    about = None
-    for thing, statement in definition.create:
-        if thing and thing != about:
-            create += f"    # {' '.join(thing.split())}\n"
-        about = thing
-        create += f"    {sql_literal(statement)},\n"
-    written = REVISION.format(
+    checks = "require_empty_tables, require_missing_tables, " if was_found else ""
+    code = REVISION.format(
         title=title,
         revision=revision,
-        names="require_empty_tables, require_missing_tables, run_sql" if was_found else "run_sql",
-        more=more + WAS_FOUND * was_found,
-        create=create,
-        drop="".join(f"    {sql_literal(statement)},\n" for statement in definition.drop),
+        names=f"{checks}run_sql",
+        more=more + (WAS_FOUND if was_found else ""),
+        create=create_lines(dump),
+        drop="".join(f"    {python_literal(statement)},\n" for statement in dump.drop),
         first="    require_missing_tables(DROP)\n" if was_found else "",
         guard="    require_empty_tables(DROP)\n" if was_found else "",
     )
-    path.write_text(written, "utf-8", newline="\n")
+    path.write_text(code, "utf-8", newline="\n")
     run_ruff("format", "--quiet", str(path))
-    found = json.loads(run_ruff("check", "--exit-zero", "--output-format=json", str(path)))
-    if codes := sorted({str(it["code"]) for it in found}):
+    findings = json.loads(run_ruff("check", "--exit-zero", "--output-format=json", str(path)))
+    if codes := sorted({str(finding["code"]) for finding in findings}):
         text = path.read_text("utf-8")
         path.write_text(f"# ruff: noqa: {', '.join(codes)}\n{text}", "utf-8", newline="\n")
 
 
-def sql_literal(statement: str) -> str:
-    """Write SQL as a Python literal that shows it as it is, where Python can."""
+def create_lines(dump: Dump) -> str:
+    """Write the statements that create, below the name of the object that they are about."""
+    lines = ""
+    current = ""
+    for object_name, statement in dump.create:
+        if object_name and object_name != current:
+            lines += f"    # {' '.join(object_name.split())}\n"
+        current = object_name
+        lines += f"    {python_literal(statement)},\n"
+    return lines
+
+
+def python_literal(statement: str) -> str:
+    """Write SQL as a Python literal, over several lines where it has them and that is safe."""
     if "\n" not in statement and "\\" not in statement:
         return repr(statement)
     raw = "r" if "\\" in statement else ""
