@@ -481,7 +481,7 @@ def test_what_is_refused(
         limited = mine.set(username=name, password="s3cret")
         load(limited, "chinook")
         unreadable = "cannot be (reached|read)"
-        cases["no scratch database"] = limited, {}, "scratch database"
+        cases["no temporary database"] = limited, {}, "No temporary database can be created"
         cases["a wrong password"] = limited.set(password="s3cret2"), {}, unreadable
         cases["unreachable"] = limited.set(port=1), {}, unreadable
     else:

@@ -139,7 +139,7 @@ def test_what_cannot_be_compared(
         machine.create_user(name, "s3cret", name)
         limited = mine.set(username=name, password="s3cret")
         change(limited, revisions("0001"))
-        cases["limited"] = limited, "No scratch database can be made to compare with: "
+        cases["limited"] = limited, "No temporary database can be created to compare with: "
         cases["refused"] = limited.set(password="s3cret2"), "The database cannot be read: "
         cases["unreachable"] = limited.set(port=1), "The database cannot be read: "
     urls = {case: text_of(url) for case, (url, _) in cases.items()}

@@ -474,7 +474,7 @@ def test_a_user_who_may_not_create_databases(
 
     said = fails(project, *MODULE, "squash", "a")
 
-    assert said.startswith("No scratch database can be made to compare with: ")
+    assert said.startswith("No temporary database can be created to compare with: ")
     server(setup.backend.name).drop_database(name)
     server(setup.backend.name).drop_user(name)
 

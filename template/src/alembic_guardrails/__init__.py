@@ -5,13 +5,14 @@ says what each part does.
 """
 
 from alembic_guardrails.connection import UnreachableError, run_with_connection
-from alembic_guardrails.databases import create_database, temporary_database
+from alembic_guardrails.databases import create_database
 from alembic_guardrails.environment import run_migrations
 from alembic_guardrails.errors import error_code, reason, violates_constraint
 from alembic_guardrails.revisions import CURRENT, Revisions, read_revisions
 from alembic_guardrails.schema import snapshot
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import MigrationSettings, find_encoding, read_settings
+from alembic_guardrails.temporary import temporary_database
 from alembic_guardrails.types import OtherType
 from alembic_guardrails.urls import (
     Driver,

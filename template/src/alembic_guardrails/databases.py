@@ -1,51 +1,42 @@
-"""Databases that are created: for good, or next to another one and only for a while."""
+"""Create and drop databases on a server."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import json
+from collections.abc import Callable
 from pathlib import Path
-from secrets import token_hex
-from tempfile import TemporaryDirectory
 
-from alembic.util import CommandError
 from alembic_guardrails.connection import UnreachableError, run_with_connection
-from alembic_guardrails.errors import reason
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
-# What a server has from the start, to connect to while another database is made.
-MAINTENANCE = {"postgresql": "postgres"}
+# A database that each server has, to connect to while another one is created.
+MAINTENANCE = {"postgresql": "postgres", "mysql": "information_schema"}
+MAINTENANCE["mariadb"] = MAINTENANCE["mysql"]
 
-# What every new table takes over from its database.
-DEFAULTS = text(
+# Each new table of MySQL and MariaDB takes over what its database has.
+MYSQL_DEFAULTS = text(
     "SELECT concat(' CHARACTER SET ', default_character_set_name,"
     " ' COLLATE ', default_collation_name)"
     " FROM information_schema.schemata WHERE schema_name = :name"
 )
 
+POSTGRESQL_DATABASES = text(
+    "SELECT CAST(datname AS text), CAST(to_jsonb(d) AS text), pg_encoding_to_char(encoding)"
+    " FROM pg_database d WHERE datname IN (:name, 'template1')"
+)
 
-@contextmanager
-def temporary_database(url: URL) -> Iterator[URL]:
-    """Make an empty database on the server of `url`, with the defaults of the one it names.
-
-    SQLite's is a file in a folder for temporary ones. Raises UnreachableError, or what the driver
-    raises.
-    """
-    if url.get_backend_name() == "sqlite":
-        with TemporaryDirectory() as folder:
-            yield url.set(database=str(Path(folder, "scratch.db")))
-        return
-    scratch = url.set(database=f"{url.database or 'scratch'}"[:40] + f"_{token_hex(8)}")
-    run_on_server("CREATE DATABASE", scratch, like=url.database)
-    try:
-        yield scratch
-    finally:
-        run_on_server("DROP DATABASE", scratch)
+# The columns of pg_database that hold the locale; each version has some of them.
+LOCALE_COLUMNS = (
+    "encoding", "datlocprovider", "datcollate", "datctype", "daticulocale", "datlocale",
+    "daticurules",
+)  # fmt: skip
 
 
 def create_database(url: URL) -> None:
     """Create the database of `url`, or the folder of a SQLite file, unless it is there.
 
-    Raises UnreachableError, or what the driver raises.
+    Raises:
+        UnreachableError: The server cannot be connected to.
+        DBAPIError: The server refuses to create the database.
     """
     if url.get_backend_name() == "sqlite":
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +44,7 @@ def create_database(url: URL) -> None:
         try:
             run_on_server("CREATE DATABASE", url, like=url.database)
         except DBAPIError:
-            if not can_connect(url):  # nobody else was faster
+            if not can_connect(url):  # another process can have created it
                 raise
 
 
@@ -67,29 +58,52 @@ def can_connect(url: URL) -> bool:
 
 
 def run_on_server(statement: str, url: URL, like: str | None = None) -> None:
-    """Create or drop the database that `url` names."""
+    """Create or drop the database of `url`; `like` is one whose collation a new one gets."""
 
     def execute(connection: Connection) -> None:
         name = connection.dialect.identifier_preparer.quote_identifier(str(url.database))
-        defaults = ""
-        if like and connection.dialect.name != "postgresql":
-            defaults = connection.scalar(DEFAULTS, {"name": like}) or " CHARACTER SET utf8mb4"
-        connection.exec_driver_sql(f"{statement} {name}{defaults}")
+        options = COLLATIONS[connection.dialect.name](connection, like) if like else ""
+        connection.exec_driver_sql(f"{statement} {name}{options}")
 
-    server = url.set(database=MAINTENANCE.get(url.get_backend_name(), "information_schema"))
+    server = url.set(database=MAINTENANCE[url.get_backend_name()])
     run_with_connection(server, execute, isolation_level="AUTOCOMMIT")
 
 
-@contextmanager
-def temporary_database_beside(url: URL) -> Iterator[URL]:
-    """Make an empty database next to another one, to try or to compare, and drop it at the end.
+def mysql_collation(connection: Connection, like: str) -> str:
+    """Return the options for the character set and the collation of a database."""
+    return connection.scalar(MYSQL_DEFAULTS, {"name": like}) or " CHARACTER SET utf8mb4"
 
-    Raises CommandError if it cannot be made.
+
+def postgresql_collation(connection: Connection, like: str) -> str:
+    """Return the options for the encoding and the locale of a database.
+
+    None are needed where they are those of `template1`, from which the server copies each database.
     """
-    with ExitStack() as stack:
-        try:
-            scratch = stack.enter_context(temporary_database(url))
-        except (DBAPIError, OSError) as error:
-            message = f"No scratch database can be made to compare with: {reason(error)}"
-            raise CommandError(message) from error
-        yield scratch
+    rows = connection.execute(POSTGRESQL_DATABASES, {"name": like}).all()
+    databases = {name: (json.loads(columns), encoding) for name, columns, encoding in rows}
+    columns, encoding = databases.get(like, databases["template1"])
+    default, _ = databases["template1"]
+    if all(columns.get(name) == default.get(name) for name in LOCALE_COLUMNS):
+        return ""
+    options = {
+        "ENCODING": encoding,
+        "LC_COLLATE": columns["datcollate"],
+        "LC_CTYPE": columns["datctype"],
+    }
+    locale = columns.get("datlocale") or columns.get("daticulocale")
+    if provider := columns.get("datlocprovider"):
+        names = {"b": "builtin", "c": "libc", "i": "icu"}
+        options["LOCALE_PROVIDER"] = names[provider]
+        if locale:
+            options["ICU_LOCALE" if provider == "i" else "BUILTIN_LOCALE"] = locale
+        if rules := columns.get("daticurules"):
+            options["ICU_RULES"] = rules
+    quoted = {name: str(value).replace("'", "''") for name, value in options.items()}
+    return " TEMPLATE template0" + "".join(f" {name} '{value}'" for name, value in quoted.items())
+
+
+COLLATIONS: dict[str, Callable[[Connection, str], str]] = {
+    "mysql": mysql_collation,
+    "mariadb": mysql_collation,
+    "postgresql": postgresql_collation,
+}

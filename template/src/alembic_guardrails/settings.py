@@ -37,13 +37,15 @@ class MigrationSettings:
     `migration_wait` limits the wait for another migration, and then for all the locks that one
     revision needs. `migration_lock_timeout` limits the wait for a single lock: while a change of a
     table waits for its lock, every other session waits behind it. `migration_statement_timeout`
-    limits a single statement; 0 means no limit.
+    limits a single statement; 0 means no limit. `scratch_database_url` names an empty database for
+    comparisons, for a user who may not create one.
     """
 
     database_url: URL
     migration_wait: float = 120
     migration_lock_timeout: float = 0.3
     migration_statement_timeout: float = 0
+    scratch_database_url: URL | None = None
 
 
 def read_settings(config: Config) -> MigrationSettings:
@@ -77,6 +79,7 @@ def read_settings(config: Config) -> MigrationSettings:
         read("migration_wait", seconds, default.migration_wait),
         read("migration_lock_timeout", positive_seconds, default.migration_lock_timeout),
         read("migration_statement_timeout", seconds, default.migration_statement_timeout),
+        read("scratch_database_url", parse_url, None),
     )
     if errors:
         raise CommandError("; ".join(errors))

@@ -8,11 +8,11 @@ from alembic.util import CommandError
 from alembic_guardrails.adopt.inventory import Inventory
 from alembic_guardrails.adopt.prove import build_baseline, check_same
 from alembic_guardrails.connection import run_with_connection
-from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.history.read import read_history
 from alembic_guardrails.history.write import add_to_history
 from alembic_guardrails.ignore import IgnoreList
 from alembic_guardrails.schema.compare import differences
+from alembic_guardrails.temporary import temporary_database_beside
 from sqlalchemy import URL, Connection
 
 
@@ -29,7 +29,7 @@ def confirm(
     def build(connection: Connection) -> dict[str, str]:
         return build_baseline(config, connection, base)
 
-    with temporary_database_beside(url) as temporary:
+    with temporary_database_beside(config, url) as temporary:
         built = run_with_connection(temporary, build)
     script = ScriptDirectory.from_config(config).get_revision(base)
     if getattr(script.module, "replaces", ()) and differences(inventory.schema, built):

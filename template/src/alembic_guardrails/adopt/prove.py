@@ -4,8 +4,8 @@ from alembic.config import Config
 from alembic.util import CommandError
 from alembic_guardrails.errors import reason
 from alembic_guardrails.ignore import FILE
-from alembic_guardrails.schema.build import build_schema
 from alembic_guardrails.schema.compare import differences
+from alembic_guardrails.temporary.build import build_schema
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 

@@ -21,13 +21,13 @@ from alembic_guardrails.adopt.modules import write_models
 from alembic_guardrails.adopt.prove import build_baseline, check_same
 from alembic_guardrails.adopt.report import report, report_gaps
 from alembic_guardrails.connection import run_with_connection
-from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.dump import read_dump
 from alembic_guardrails.dump.revision import write_revision
 from alembic_guardrails.files import copy_whole, write_whole
 from alembic_guardrails.history.write import add_to_history
 from alembic_guardrails.ignore import FILE, IgnoreList
 from alembic_guardrails.settings import resolve
+from alembic_guardrails.temporary import temporary_database_beside
 from alembic_guardrails.trial import trial_config
 from sqlalchemy import URL, Connection
 
@@ -61,14 +61,12 @@ def write(
         modules.mkdir()
         baseline = versions / f"{REVISION}_baseline.py"
         write_revision(baseline, REVISION, TITLE, dump, was_found=True)
-        with temporary_database_beside(url) as temporary:
+        trial = trial_config(config, versions=versions)
+        with temporary_database_beside(trial, url) as temporary:
             proof = run_with_connection(
                 temporary,
                 lambda connection: prove(
-                    trial_config(config, connection, versions=versions),
-                    connection,
-                    inventory.tables,
-                    modules,
+                    trial_config(trial, connection), connection, inventory.tables, modules
                 ),
             )
         check_same(config, ignore_list.filter(inventory.schema), ignore_list.filter(proof.schema))

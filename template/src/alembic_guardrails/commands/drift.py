@@ -6,7 +6,6 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails.connection import run_with_connection
-from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.errors import reason
 from alembic_guardrails.history.moved import check_not_moved
 from alembic_guardrails.history.superseded import check_not_superseded
@@ -14,9 +13,10 @@ from alembic_guardrails.ignore import read_ignore_list
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.revisions import CURRENT
 from alembic_guardrails.schema import snapshot
-from alembic_guardrails.schema.build import build_schema
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import read_settings
+from alembic_guardrails.temporary import temporary_database_beside
+from alembic_guardrails.temporary.build import build_schema
 from sqlalchemy import URL, Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
@@ -58,7 +58,7 @@ def build(config: Config, url: URL, revision: str | None) -> dict[str, str]:
     def work(connection: Connection) -> dict[str, str]:
         return build_schema(config, connection, revision) if revision else snapshot(connection)
 
-    with temporary_database_beside(url) as temporary:
+    with temporary_database_beside(config, url) as temporary:
         try:
             return run_with_connection(temporary, work)
         except DBAPIError as error:

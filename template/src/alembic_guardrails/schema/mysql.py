@@ -52,17 +52,19 @@ def default_mode(connection: Connection) -> Iterator[None]:
         )
 
 
-def read_objects(connection: Connection) -> list[StoredObject]:
-    """Read each object but Alembic's tables; its statement names no definer and no database.
+def list_objects(connection: Connection) -> list[tuple[str, str, str]]:
+    """Return the kind, the name and the parent of each object; triggers in their order."""
+    rows = connection.execute(OBJECTS).all()
+    return [(KINDS.get(kind, kind.lower()), name, parent) for kind, name, parent, _ in rows]
 
-    Triggers stand in the order in which they run.
-    """
+
+def read_objects(connection: Connection) -> list[StoredObject]:
+    """Read each object but Alembic's tables; its statement names no definer and no database."""
     with default_mode(connection):
         database = str(connection.scalar(text("SELECT database()")))
-        rows = connection.execute(OBJECTS).all()
         return [
-            read_object(connection, database, KINDS.get(kind, kind.lower()), name, parent)
-            for kind, name, parent, _ in rows
+            read_object(connection, database, kind, name, parent)
+            for kind, name, parent in list_objects(connection)
             if name not in OWN_TABLES
         ]
 

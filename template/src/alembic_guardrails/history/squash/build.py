@@ -7,13 +7,13 @@ from alembic.config import Config
 from alembic.runtime.migration import RevisionStep
 from alembic.util import CommandError
 from alembic_guardrails.connection import run_with_connection
-from alembic_guardrails.databases import temporary_database_beside
 from alembic_guardrails.dump import read_content, read_dump
 from alembic_guardrails.dump.base import Dump
 from alembic_guardrails.errors import reason
 from alembic_guardrails.ignore import read_ignore_list
-from alembic_guardrails.schema.build import build_schema
 from alembic_guardrails.schema.compare import differences
+from alembic_guardrails.temporary import temporary_database_beside
+from alembic_guardrails.temporary.build import build_schema
 from sqlalchemy import URL, Connection
 
 
@@ -65,7 +65,7 @@ def build(config: Config, url: URL, revision: str) -> Built:
             rows cannot be written as SQL.
     """
     ignore_list = read_ignore_list(config)
-    with temporary_database_beside(url) as temporary:
+    with temporary_database_beside(config, url) as temporary:
         climb = Climb(config, temporary)
         schema = climb.upgrade(revision)
 

@@ -1,4 +1,4 @@
-"""An empty database that revisions build, to compare with."""
+"""Build a schema from revisions, in an empty database."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from alembic_guardrails._alembic import upgrade_steps
 from alembic_guardrails.progress import Progress
 from alembic_guardrails.schema import snapshot
+from alembic_guardrails.temporary.other_databases import refusing_other_databases
 from alembic_guardrails.trial import trial_config
 from sqlalchemy import Connection
 
@@ -26,20 +27,25 @@ def build_schema(
     each revision runs.
 
     Raises:
-        CommandError: Alembic or the guard refuses a revision.
+        CommandError: Alembic or the guard refuses a revision, or it changes another database.
         DBAPIError: The database refuses a statement.
     """
     trial = trial_config(config, connection)
     script = ScriptDirectory.from_config(trial)
+    started: list[str] = []
 
     def steps(current: Any, context: object) -> Iterable[RevisionStep]:
         todo = upgrade_steps(script, revision, current)
         progress = Progress("Building a database to compare with", "revisions", len(todo))
         for step in progress.track(todo):
+            started.append(step.revision.revision)
             before_step(step)
             yield step
 
-    with EnvironmentContext(trial, script, fn=steps, destination_rev=revision):
+    with (
+        refusing_other_databases(connection, started),
+        EnvironmentContext(trial, script, fn=steps, destination_rev=revision),
+    ):
         script.run_env()
     schema = snapshot(connection)
     connection.commit()

@@ -1,0 +1,108 @@
+"""Statements that change another database, on servers where that is possible."""
+
+import pytest
+from alembic_guardrails.temporary.other_databases import other_database
+from hypothesis import given
+from hypothesis import strategies as st
+
+NAMES = {"other", "shop"}
+
+CHANGING = [
+    "UPDATE other.t SET a = 1",
+    "update `other`.`t` set a = 1",
+    "UPDATE Other.t SET a = 1",
+    "UPDATE t, other.u SET u.a = 1",
+    "UPDATE t JOIN other.u ON t.id = u.id SET u.a = 1",
+    "INSERT INTO other.t VALUES (1)",
+    "INSERT IGNORE INTO other . t (a) SELECT 1",
+    "REPLACE INTO other.t VALUES (1)",
+    "REPLACE other.t VALUES (1)",
+    "INSERT INTO shop.shop VALUES (1)",
+    "DELETE FROM other.t WHERE other IS NULL",
+    "DELETE other.t FROM other.t JOIN u ON t.id = u.id",
+    "WITH a AS (SELECT 1) UPDATE other.t, a SET t.x = 1",
+    "CREATE TABLE other.t (a int)",
+    "CREATE TABLE IF NOT EXISTS other.t (a int)",
+    "CREATE TABLE t LIKE other.t",
+    "CREATE TABLE t (a int REFERENCES other.t (id))",
+    "ALTER TABLE other.t ADD COLUMN b int",
+    "ALTER TABLE t RENAME TO other.t",
+    "RENAME TABLE t TO other.t",
+    "DROP TABLE t, other.t",
+    "DROP TABLE IF EXISTS other.t",
+    "TRUNCATE other.t",
+    "TRUNCATE TABLE other.t",
+    "CREATE INDEX i ON other.t (a)",
+    "CREATE TRIGGER g AFTER INSERT ON other.t FOR EACH ROW SET @a = 1",
+    "CREATE TRIGGER g AFTER INSERT ON t FOR EACH ROW UPDATE other.t SET a = NEW.a",
+    "CREATE VIEW other.v AS SELECT 1",
+    "DROP VIEW IF EXISTS other.v",
+    "CALL other.p()",
+    "SELECT other.f(1)",
+    "DO other.f()",
+    "LOCK TABLES other.t WRITE",
+    "LOAD DATA INFILE 'x' INTO TABLE other.t",
+    "GRANT SELECT ON other.* TO ada",
+    "USE other",
+    "DROP DATABASE other",
+    "DROP SCHEMA IF EXISTS `other`",
+    "ALTER DATABASE shop CHARACTER SET utf8mb4",
+    "CREATE DATABASE new",
+    "CREATE OR REPLACE DATABASE IF NOT EXISTS new",
+    "SELECT 1; UPDATE other.t SET a = 1",
+    "/*! UPDATE other.t SET a = 1 */",
+    "PREPARE s FROM 'UPDATE other.t SET a = 1'",
+    "SET @s = 'DROP TABLE other.t'",
+    "EXECUTE IMMEDIATE 'DROP TABLE other.t'",
+    "UPDATE t SET a = (SELECT max(b) FROM other.u)",
+]
+
+HARMLESS = [
+    "UPDATE t SET a = 1",
+    "UPDATE t SET other = 1 WHERE a = 'other.t'",
+    "UPDATE shop SET shop.a = 1",
+    "UPDATE customers AS shop SET shop.a = 1",
+    "UPDATE customers shop SET shop.a = 1",
+    "UPDATE t JOIN shop ON shop.id = t.shop SET t.a = shop.a",
+    "UPDATE t, shop SET t.a = shop.a",
+    "UPDATE (SELECT 1 AS a) shop SET t.a = shop.a",
+    "INSERT INTO t (other) VALUES ('a')",
+    "INSERT INTO t SELECT shop.id FROM shop",
+    "SELECT a FROM other.t",
+    "CREATE VIEW v AS SELECT a FROM other.t",
+    "CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW v AS SELECT t.a FROM other.t",
+    "ALTER TABLE shop ADD COLUMN other int",
+    "SHOW CREATE TABLE other.t",
+    "CREATE TABLE other (a int)",
+    "DROP TABLE IF EXISTS other",
+    "ALTER DATABASE CHARACTER SET utf8mb4",
+    "SELECT DATABASE()",
+    "-- UPDATE other.t\nSELECT 1",
+    "SET @a = 'other'",
+    "SET @@session.sql_mode = 'other'",
+    "CREATE TABLE t (a int DEFAULT 1.5)",
+    "INSERT INTO t SELECT table_name FROM information_schema.tables",
+]
+
+
+@pytest.mark.parametrize("statement", CHANGING)
+def test_what_changes_another_database(statement: str) -> None:
+    assert other_database(statement, NAMES)
+
+
+@pytest.mark.parametrize("statement", HARMLESS)
+def test_what_changes_none(statement: str) -> None:
+    assert other_database(statement, NAMES) == ""
+
+
+def test_rows_of_triggers_are_no_databases() -> None:
+    names = {"new", "old"}
+    trigger = "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW SET NEW.a = OLD.a"
+
+    assert other_database(trigger, names) == ""
+    assert other_database("UPDATE new.t SET a = 1", names) == "new"
+
+
+@given(st.text(st.sampled_from("other.`'\"; \n/*-#UPDATE(")))
+def test_no_text_is_too_odd(text: str) -> None:
+    assert other_database(text, NAMES).casefold() in ("", "other")
