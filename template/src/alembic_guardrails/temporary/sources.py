@@ -32,7 +32,8 @@ class RevisionSource:
         head = rf"\bCREATE\s+{kind}\s+(?:IF\s+NOT\s+EXISTS\s+)?"
         if self.has(rf'{head}(?:"{re.escape(name)}"|{re.escape(name)}(?![\w$-]))'):
             return True
-        return name in self.texts and (kind in self.calls or self.has(rf'{head}"?(?:\Z|[%{{])'))
+        is_computed = kind in self.calls or self.has(head + r'"?(?:\Z|[%{])')
+        return is_computed and name in self.texts
 
     def drops_public(self) -> bool:
         """Whether the revision drops the schema `public`."""
