@@ -12,12 +12,12 @@ from sqlalchemy import URL, Connection
 class Provisions:
     """What a database has beside tables, and revisions need not create.
 
-    A setting has the words that come before its SET, its name and its value. An extension has the
-    name of the schema that it is in.
+    A setting has the words that come before its SET, its name and its value. A schema has its name,
+    and whether it is in the search_path. An extension has the name of the schema that it is in.
     """
 
     settings: Sequence[tuple[str, str, str]] = ()
-    schemas: Sequence[str] = ("public",)
+    schemas: Sequence[tuple[str, bool]] = (("public", True),)
     extensions: Sequence[tuple[str, str]] = ()
 
 

@@ -8,7 +8,7 @@ from alembic.util import CommandError
 from alembic_guardrails.errors import error_code, reason
 from alembic_guardrails.schema.base import execute_verbatim
 from alembic_guardrails.temporary.base import Provisions
-from alembic_guardrails.temporary.sources import RevisionSource, is_created
+from alembic_guardrails.temporary.sources import RevisionSource, is_created, is_mentioned
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -32,7 +32,7 @@ ORDER BY 1, 2
 LISTS = ("search_path", "session_preload_libraries", "local_preload_libraries", "temp_tablespaces")
 
 SCHEMAS = text("""
-SELECT CAST(nspname AS text) FROM pg_namespace n
+SELECT CAST(nspname AS text), nspname = ANY (current_schemas(false)) FROM pg_namespace n
 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend
     WHERE classid = 'pg_namespace'::regclass AND objid = n.oid AND deptype = 'e')
 ORDER BY oid
@@ -84,7 +84,7 @@ def read_provisions(connection: Connection) -> Provisions:
     """Read the settings, the schemas and the extensions of a database."""
     return Provisions(
         [(target, name, value) for target, name, value in connection.execute(SETTINGS).all()],
-        [*connection.scalars(SCHEMAS)],
+        [(name, is_in_path) for name, is_in_path in connection.execute(SCHEMAS).all()],
         [(name, schema) for name, schema in connection.execute(EXTENSIONS).all()],
     )
 
@@ -97,15 +97,22 @@ def create_provisions(
     Raises:
         CommandError: An extension cannot be created.
     """
-    present = {*connection.scalars(SCHEMAS)}
-    for schema in provisions.schemas:
-        if schema not in present and not is_created(sources, "schema", schema):
-            execute_verbatim(connection, f"CREATE SCHEMA {quote_name(schema)}")
     installed = {name for name, _ in connection.execute(EXTENSIONS).all()}
-    for name, schema in provisions.extensions:
-        if name not in installed and not is_created(sources, "extension", name):
-            create_extension(connection, name, schema)
-    is_extra = "public" in present and "public" not in provisions.schemas
+    extensions = [
+        (name, schema)
+        for name, schema in provisions.extensions
+        if name not in installed and not is_created(sources, "extension", name)
+    ]
+    homes = {schema for _, schema in extensions}
+    present = {*connection.scalars(SCHEMAS)}
+    for schema, is_in_path in provisions.schemas:
+        # Nobody needs another one: somebody created it without a revision.
+        is_needed = is_in_path or schema in homes or is_mentioned(sources, schema)
+        if is_needed and schema not in present and not is_created(sources, "schema", schema):
+            execute_verbatim(connection, f"CREATE SCHEMA {quote_name(schema)}")
+    for name, schema in extensions:
+        create_extension(connection, name, schema)
+    is_extra = "public" in present and "public" not in dict(provisions.schemas)
     if is_extra and not any(source.drops_public() for source in sources):
         execute_verbatim(connection, "DROP SCHEMA public")
     database = quote_name(str(connection.scalar(text("SELECT current_database()"))))

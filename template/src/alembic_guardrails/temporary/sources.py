@@ -44,6 +44,11 @@ class RevisionSource:
         return any(re.search(pattern, text, re.IGNORECASE) for text in self.texts)
 
 
+def is_mentioned(sources: Sequence[RevisionSource], name: str) -> bool:
+    """Whether a text in one of some revisions has a name in it."""
+    return any(source.has(rf"(?<![\w$]){re.escape(name)}(?![\w$])") for source in sources)
+
+
 def called_kinds(node: ast.AST) -> Iterator[str]:
     """Return the kind of object that a call creates, if it is one that creates something."""
     if isinstance(node, ast.Call):
