@@ -1,8 +1,9 @@
 """Create and drop databases on a server."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from sqlalchemy import URL, Connection, text
@@ -80,25 +81,29 @@ def postgresql_collation(connection: Connection, like: str) -> str:
     None are needed where they are those of `template1`, from which the server copies each database.
     """
     rows = connection.execute(POSTGRESQL_DATABASES, {"name": like}).all()
-    databases = {name: (json.loads(columns), encoding) for name, columns, encoding in rows}
-    columns, encoding = databases.get(like, databases["template1"])
-    default, _ = databases["template1"]
-    if all(columns.get(name) == default.get(name) for name in LOCALE_COLUMNS):
+    databases = {name: json.loads(columns) | {"encoding": code} for name, columns, code in rows}
+    return locale_options(databases.get(like, databases["template1"]), databases["template1"])
+
+
+def locale_options(database: Mapping[str, Any], default: Mapping[str, Any]) -> str:
+    """Return the options that give a database the locale of another one, unless it is the default.
+
+    Both are rows of pg_database, with the name of the encoding.
+    """
+    if all(database.get(name) == default.get(name) for name in LOCALE_COLUMNS):
         return ""
+    provider = database.get("datlocprovider")  # there since PostgreSQL 15
+    locale = database.get("datlocale") or database.get("daticulocale")
     options = {
-        "ENCODING": encoding,
-        "LC_COLLATE": columns["datcollate"],
-        "LC_CTYPE": columns["datctype"],
+        "ENCODING": database["encoding"],
+        "LC_COLLATE": database["datcollate"],
+        "LC_CTYPE": database["datctype"],
+        "LOCALE_PROVIDER": {"b": "builtin", "c": "libc", "i": "icu"}.get(str(provider)),
+        "BUILTIN_LOCALE": locale if provider == "b" else None,
+        "ICU_LOCALE": locale if provider == "i" else None,
+        "ICU_RULES": database.get("daticurules"),
     }
-    locale = columns.get("datlocale") or columns.get("daticulocale")
-    if provider := columns.get("datlocprovider"):
-        names = {"b": "builtin", "c": "libc", "i": "icu"}
-        options["LOCALE_PROVIDER"] = names[provider]
-        if locale:
-            options["ICU_LOCALE" if provider == "i" else "BUILTIN_LOCALE"] = locale
-        if rules := columns.get("daticurules"):
-            options["ICU_RULES"] = rules
-    quoted = {name: str(value).replace("'", "''") for name, value in options.items()}
+    quoted = {name: str(value).replace("'", "''") for name, value in options.items() if value}
     return " TEMPLATE template0" + "".join(f" {name} '{value}'" for name, value in quoted.items())
 
 

@@ -1,6 +1,6 @@
 """Temporary databases on MySQL and MariaDB."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from alembic_guardrails.schema.mysql import list_objects, quote_name
 from alembic_guardrails.temporary.base import Provisions
@@ -8,11 +8,11 @@ from alembic_guardrails.temporary.sources import RevisionSource
 from sqlalchemy import URL, Connection
 
 # ER_DBACCESS_DENIED_ERROR: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
-FORBIDDEN = (1044,)
+FORBIDDEN: Collection[int | str] = (1044,)
 
 KEPT: tuple[str, ...] = ()
 
-BEFORE_DROPS = ("SET SESSION foreign_key_checks = 0",)
+BEFORE_DROPS: Sequence[str] = ("SET SESSION foreign_key_checks = 0",)
 
 
 def grant(url: URL) -> str:

@@ -1,7 +1,7 @@
 """Temporary databases on PostgreSQL."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from alembic.util import CommandError
@@ -13,9 +13,9 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 # insufficient_privilege: https://www.postgresql.org/docs/current/errcodes-appendix.html
-FORBIDDEN = ("42501",)
+FORBIDDEN: Collection[int | str] = ("42501",)
 
-KEPT = ("schema ", "extension ")
+KEPT: tuple[str, ...] = ("schema ", "extension ")
 
 BEFORE_DROPS: Sequence[str] = ()
 
@@ -152,7 +152,7 @@ def create_search_path(connection: Connection) -> None:
 
 def read_objects(connection: Connection) -> dict[str, str]:
     """Return the name of each object that no extension brings, and the statement that drops it."""
-    return {name: drop for name, drop in connection.execute(OBJECTS).all()}
+    return {str(name): str(drop) for name, drop in connection.execute(OBJECTS).all()}
 
 
 def quote_name(name: str) -> str:
