@@ -107,6 +107,21 @@ STATEMENTS = (
 )
 
 
+def test_many_rows_are_inserted_by_several_statements() -> None:
+    with connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE numbers (n)")
+        connection.exec_driver_sql(
+            "INSERT INTO numbers WITH RECURSIVE c (n) AS (SELECT 1 UNION SELECT n + 1 FROM c"
+            " LIMIT 250) SELECT n FROM c"
+        )
+
+        dump = read_dump(connection, NOTHING, with_rows=True)
+
+        assert [name for name, _ in dump.create][1:] == ["rows of table numbers"] * 3
+        with rebuild(dump) as copy:
+            assert_same(connection, copy)
+
+
 def test_counters_triggers_and_views() -> None:
     with connect() as connection:
         for statement in STATEMENTS:
@@ -119,6 +134,7 @@ def test_counters_triggers_and_views() -> None:
             assert copy.exec_driver_sql("SELECT count(*) FROM log").scalar() == 2
             copy.exec_driver_sql("INSERT INTO counted (t) VALUES ('c')")
             assert copy.exec_driver_sql("SELECT max(n) FROM counted").scalar() == 91
+            assert dump.drop[0] == 'DROP VIEW "v"'
             for statement in dump.drop:
                 copy.exec_driver_sql(statement)
             assert snapshot(copy) == {}

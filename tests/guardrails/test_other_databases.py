@@ -12,6 +12,7 @@ CHANGING = [
     "update `other`.`t` set a = 1",
     "UPDATE Other.t SET a = 1",
     "UPDATE t, other.u SET u.a = 1",
+    "UPDATE shop.t, shop SET t.a = 1",
     "UPDATE t JOIN other.u ON t.id = u.id SET u.a = 1",
     "INSERT INTO other.t VALUES (1)",
     "INSERT IGNORE INTO other . t (a) SELECT 1",
