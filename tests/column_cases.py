@@ -12,7 +12,11 @@ from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, 
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import TypeEngine
+
+# What revisions import beside SQLAlchemy.
+DIALECTS = {"mysql": mysql, "postgresql": postgresql, "sqlite": sqlite}
 
 TEXTS = (
     "",
@@ -63,8 +67,30 @@ CASES: tuple[tuple[TypeEngine[Any], tuple[Any, ...]], ...] = (
 )
 
 
-# Types whose length or precision databases store in their own way.
-LENGTHS: tuple[TypeEngine[Any], ...] = (
+class Guid(sa.types.TypeDecorator[Any]):
+    """The recipe of SQLAlchemy's documentation."""
+
+    impl = sa.CHAR
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        is_postgresql = dialect.name == "postgresql"
+        return dialect.type_descriptor(postgresql.UUID() if is_postgresql else sa.CHAR(36))
+
+
+class Document(sa.types.TypeDecorator[Any]):
+    """JSON, and JSONB where there is one."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        is_postgresql = dialect.name == "postgresql"
+        return dialect.type_descriptor(postgresql.JSONB() if is_postgresql else sa.JSON())
+
+
+# Types that databases store in their own way.
+STORED: tuple[TypeEngine[Any], ...] = (
     sa.LargeBinary(16),
     sa.LargeBinary(70000),
     sa.Text(10),
@@ -74,6 +100,9 @@ LENGTHS: tuple[TypeEngine[Any], ...] = (
     sa.PickleType(),
     sa.Float(53),
     sa.VARBINARY(16),
+    Guid(),
+    Document(),
+    sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
 )
 
 
@@ -95,8 +124,8 @@ def models(dialect: str, shift: int = 0) -> MetaData:
         ]
         sa.Table(f"t{number}", metadata, sa.Column("id", sa.Integer, primary_key=True), *columns)
     takes_lengths = dialect != "postgresql"
-    stored = [type_ for type_ in LENGTHS if takes_lengths or not hasattr(type_, "length")]
-    sa.Table("lengths", metadata, *(sa.Column(f"c{n}", type_) for n, type_ in enumerate(stored)))
+    stored = [type_ for type_ in STORED if takes_lengths or not getattr(type_, "length", 0)]
+    sa.Table("stored", metadata, *(sa.Column(f"c{n}", type_) for n, type_ in enumerate(stored)))
     return metadata
 
 
@@ -123,16 +152,14 @@ def upgrade(connection: Connection, metadata: MetaData) -> str:
     script = produce_migrations(context, metadata)
     tidy(context, None, [script])
     assert script.upgrade_ops is not None
-    imports: set[str] = set()
     body = render_python_code(
         script.upgrade_ops,
         render_as_batch=connection.dialect.name == "sqlite",
-        imports=imports,  # type: ignore[arg-type]
         render_item=render_item,
         migration_context=context,
     )
-    text = "\n".join([*sorted(imports), "def upgrade():", "    pass\n    " + body])
-    names: dict[str, Any] = {"sa": sa, "op": Operations(context)}
+    text = "def upgrade():\n    pass\n    " + body
+    names: dict[str, Any] = {"sa": sa, "op": Operations(context), **DIALECTS}
     exec(text, names)
     names["upgrade"]()
     return text

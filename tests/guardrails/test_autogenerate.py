@@ -17,7 +17,7 @@ from alembic_guardrails.autogenerate.filters import created_tables
 from alembic_guardrails.autogenerate.order import sort_tables
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
-from column_cases import changes, expected_changes, models, upgrade
+from column_cases import Document, Guid, changes, expected_changes, models, upgrade
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
@@ -231,28 +231,6 @@ def test_what_sqlite_has_without_a_name() -> None:
 # Types.
 
 
-class Guid(sa.types.TypeDecorator[Any]):
-    """The recipe of SQLAlchemy's documentation."""
-
-    impl = sa.CHAR
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
-        is_postgresql = dialect.name == "postgresql"
-        return dialect.type_descriptor(postgresql.UUID() if is_postgresql else sa.CHAR(36))
-
-
-class Document(sa.types.TypeDecorator[Any]):
-    """JSON, and JSONB where there is one."""
-
-    impl = sa.JSON
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
-        is_postgresql = dialect.name == "postgresql"
-        return dialect.type_descriptor(postgresql.JSONB() if is_postgresql else sa.JSON())
-
-
 class Email(sa.types.TypeDecorator[Any]):
     """A text, which leaves the rest to SQLAlchemy."""
 
@@ -284,6 +262,16 @@ class Point(sa.types.UserDefinedType[Any]):
         (Document(), "mysql", "mysql.JSON()"),
         (Email(), "mysql", "sa.String(length=99).with_variant(sa.Text(), 'sqlite')"),
         (Wrapped(), "postgresql", "sa.UUID()"),
+        (
+            sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+            "sqlite",
+            "sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql')",
+        ),
+        (
+            postgresql.ARRAY(sa.Integer()).with_variant(sa.JSON(), "mysql"),
+            "mysql",
+            "postgresql.ARRAY(sa.Integer()).with_variant(sa.JSON(), 'mysql')",
+        ),
         (sa.Interval(), "postgresql", "sa.Interval()"),
         (sa.PickleType(), "sqlite", "sa.LargeBinary()"),
         (sa.ARRAY(Guid()), "postgresql", "sa.ARRAY(sa.UUID())"),

@@ -79,6 +79,14 @@ def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str:
     return _repr_type(type_, context)
 
 
+def variants_of(type_: TypeEngine[Any]) -> list[tuple[TypeEngine[Any], str]]:
+    """Return the types that `with_variant()` gives a type, each with the name of its dialect.
+
+    SQLAlchemy 2.1.9, `sql/type_api.py`. There is no public name for them.
+    """
+    return [(variant, dialect) for dialect, variant in type_._variant_mapping.items()]
+
+
 def become_op(operations: Operations) -> None:
     """Have `alembic.op` call these operations, of a subclass of Alembic's own.
 

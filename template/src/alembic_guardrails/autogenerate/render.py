@@ -1,12 +1,18 @@
 """How types are written into revisions."""
 
+import re
 from typing import Any, Literal
 
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
-from alembic_guardrails._alembic import render_type
+from alembic_guardrails._alembic import render_type, variants_of
 from sqlalchemy import Dialect, Interval
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+DIALECT = re.compile(r"sqlalchemy\.dialects\.(\w+)")
+
+# SQLAlchemy's own types among the arguments of another type.
+TYPE = re.compile(r"(?<![\w.])[A-Z]\w*(?=\()")
 
 
 def render_item(kind: str, item: object, context: AutogenContext) -> str | Literal[False]:
@@ -21,8 +27,29 @@ def render_item(kind: str, item: object, context: AutogenContext) -> str | Liter
         stored = stored_type(item, context.migration_context.dialect)
         add_import(stored, context)
         return render_type(stored, context)
+    if dialect := foreign_dialect(item, context):
+        return render_foreign(item, dialect, context)
     add_import(item, context)
     return False
+
+
+def foreign_dialect(type_: TypeEngine[Any], context: AutogenContext) -> str:
+    """Return the dialect that a type belongs to, if it is not the one of the database."""
+    match = DIALECT.match(type(type_).__module__)
+    is_foreign = match and match[1] != context.migration_context.dialect.name
+    return match[1] if match and is_foreign else ""
+
+
+def render_foreign(type_: TypeEngine[Any], dialect: str, context: AutogenContext) -> str:
+    """Write a type of another dialect; Alembic leaves the names in its arguments undefined."""
+    context.imports.add(f"from sqlalchemy.dialects import {dialect}")
+    name, _, arguments = repr(type_).partition("(")
+    prefix = context.opts["sqlalchemy_module_prefix"] or ""
+    qualified = TYPE.sub(lambda match: f"{prefix}{match[0]}", arguments)
+    text = f"{dialect}.{name}({qualified}"
+    for variant, of_dialect in variants_of(type_):
+        text += f".with_variant({render_type(variant, context)}, {of_dialect!r})"
+    return text
 
 
 def stored_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
