@@ -9,10 +9,15 @@ from sqlalchemy.exc import DBAPIError
 
 
 def create(config: Config) -> None:
-    """Create the database, or the folder of a SQLite file, unless it is there."""
+    """Create the database, or the folder of a SQLite file, unless it is there.
+
+    Raises:
+        CommandError: The database cannot be created.
+    """
     url = read_settings(config).database_url
     try:
         create_database(url)
     except (DBAPIError, OSError) as error:
-        message = f"The database {url.database} cannot be created: {reason(error)}"
-        raise CommandError(message) from error
+        raise CommandError(
+            f"The database {url.database} cannot be created: {reason(error)}"
+        ) from error
