@@ -1,7 +1,7 @@
 """Databases that are created, and temporary ones."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from alembic_guardrails.connection import UnreachableError
 from alembic_guardrails.databases import can_connect, locale_options
 from alembic_guardrails.dialects import module_for
 from alembic_guardrails.temporary import mysql, postgresql, temporary_database_beside
-from alembic_guardrails.temporary.base import TemporaryServer
+from alembic_guardrails.temporary.base import Provisions, TemporaryServer
 from alembic_guardrails.temporary.build import build_schema
 from alembic_guardrails.temporary.sources import (
     RevisionSource,
@@ -23,7 +23,7 @@ from alembic_guardrails.temporary.sources import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, make_url
+from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import OperationalError
 
 from .conftest import Project
@@ -304,3 +304,87 @@ def test_the_sources_of_all_revisions_are_read(project: Project) -> None:
 
     assert len(sources) == 2
     assert is_created(sources, "schema", "app")
+
+
+# --- A database that is named -------------------------------------------------------------------
+
+
+class FileServer:
+    """A SQLite file in place of a database on a server."""
+
+    FORBIDDEN: tuple[int | str, ...] = ()
+    KEPT = ("index ",)
+    BEFORE_DROPS = ("PRAGMA foreign_keys = OFF",)
+
+    def grant(self, url: URL) -> str:
+        return "GRANT"
+
+    def read_provisions(self, connection: Connection) -> Provisions:
+        return Provisions([("DATABASE", "search_path", "app")])
+
+    def create_provisions(
+        self, connection: Connection, provisions: Provisions, sources: object
+    ) -> None:
+        assert provisions.settings == []  # they would stay
+        connection.exec_driver_sql("CREATE TABLE provided (n)")
+
+    def create_search_path(self, connection: Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE path (n)")
+
+    def read_objects(self, connection: Connection) -> dict[str, str]:
+        rows = connection.exec_driver_sql("SELECT type, name FROM sqlite_master").all()
+        return {f"{kind} {name}": f"DROP {kind} IF EXISTS {name}" for kind, name in rows}
+
+
+@pytest.fixture
+def named(project: Project, monkeypatch: pytest.MonkeyPatch) -> URL:
+    """The database of SCRATCH_DATABASE_URL, on a server that is a file."""
+    monkeypatch.setattr(package, "module_for", lambda *_: FileServer())
+    return make_url(f"sqlite:///{project.path / 'scratch.db'}")
+
+
+def tables_of(url: URL) -> set[str]:
+    """Return the names of all objects in a SQLite file."""
+    return set(run_with_connection(url, FileServer().read_objects))
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_a_named_database_is_emptied(
+    project: Project, named: URL, error: type[BaseException] | None
+) -> None:
+    url = make_url("sqlite:///app.db")
+    for _ in range(2):
+        with (
+            pytest.raises(error) if error else nullcontext(),
+            package.emptied_database(project.config(), url, named) as temporary,
+        ):
+            assert temporary == named
+            assert tables_of(named) == {"table provided", "table path"}
+            if error:
+                raise error
+        assert tables_of(named) == set()
+
+
+def test_a_named_database_that_is_not_empty_stays_as_it_is(project: Project, named: URL) -> None:
+    run_with_connection(
+        named, lambda connection: connection.exec_driver_sql("CREATE TABLE precious (n)")
+    )
+
+    with (
+        pytest.raises(CommandError, match="is not empty: it has table precious"),
+        package.emptied_database(project.config(), make_url("sqlite:///app.db"), named),
+    ):
+        pass
+    assert tables_of(named) == {"table precious"}
+
+
+def test_what_cannot_be_dropped_is_said(
+    project: Project, named: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FileServer, "BEFORE_DROPS", ("DROP TABLE missing",))
+
+    with (
+        pytest.raises(CommandError, match="could not be emptied: no such table: missing"),
+        package.emptied_database(project.config(), make_url("sqlite:///app.db"), named),
+    ):
+        pass
