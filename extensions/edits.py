@@ -1,8 +1,8 @@
-"""Around `copier update`: what a project's owner wrote stays, where Copier alone would lose it.
+"""Keep the owner's edits during `copier update`, where Copier alone loses them.
 
-Copier deletes each file that the template's new version lacks, with whatever was changed in it, and
-brings a file that was deleted back under its new name. `copier.yml` runs this in the project,
-before and after each update.
+Copier deletes each file that the new version of the template lacks, together with the owner's
+edits, and restores a file that the owner deleted if it has a new name. `copier.yml` runs this file
+in the project, before and after each update.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tempfile import TemporaryDirectory
 import yaml
 from copier import run_copy
 
-TEMPLATE = Path(__file__).parent.parent  # Copier's clone of it, with the new version
+TEMPLATE = Path(__file__).parent.parent  # Copier's clone, with the new version
 OURS, BASE, THEIRS = "before updating", "last update", "after updating"
 Version = tuple[str, str]  # a file's mode and blob, as git has them
 MISSING: Version = ("", "")
-# What was renamed and changed too much for git to see it.
+# Files that were renamed and changed so much that git does not recognise them.
 RENAMED = {Path("migrations/others.txt"): Path("migrations/ignore.txt")}
 
 
@@ -38,7 +38,7 @@ def git(*arguments: str | Path, stdin: str | None = None, check: bool = True) ->
 
 
 def paths(*arguments: str | Path) -> set[Path]:
-    """Paths that git lists."""
+    """Return the paths that git lists."""
     return {Path(name) for name in git(*arguments, "-z").split("\0") if name}
 
 
@@ -46,7 +46,7 @@ def paths(*arguments: str | Path) -> set[Path]:
 
 
 def render(template: Path, answers: str, folder: Path) -> set[Path]:
-    """Render a version of the template with the answers in a file's text; return the names."""
+    """Render a version of the template, with the answers in a text; return the files' names."""
     given = yaml.safe_load(answers)
     data = {name: answer for name, answer in given.items() if not name.startswith("_")}
     run_copy(str(template), folder, data, defaults=True, quiet=True, unsafe=True)
@@ -54,7 +54,7 @@ def render(template: Path, answers: str, folder: Path) -> set[Path]:
 
 
 def render_last(answers_file: str, folder: Path) -> set[Path]:
-    """Render what the project would be, had nobody changed it since the last update."""
+    """Render the project as it was after the last update, before any edits."""
     command = ("git", "-C", TEMPLATE, "archive", os.environ["VERSION_FROM"])
     archive = subprocess.run(command, check=True, stdout=PIPE).stdout
     with TemporaryDirectory() as template:
@@ -64,7 +64,7 @@ def render_last(answers_file: str, folder: Path) -> set[Path]:
 
 
 def render_new(answers_file: str, folder: Path) -> set[Path]:
-    """Render what the project would be now, had nobody ever changed it."""
+    """Render the project as it would be now without any edits."""
     with TemporaryDirectory() as template:
         shutil.copytree(
             TEMPLATE, template, ignore=shutil.ignore_patterns(".git"), dirs_exist_ok=True

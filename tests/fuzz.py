@@ -105,12 +105,14 @@ FILES = st.sampled_from(
 def queries(draw: st.DrawFn, backend: Backend, drivers: list[Driver]) -> dict[str, str]:
     """Parameters that all these drivers take as they are."""
     common = frozenset.intersection(
-        *(frozenset(it.parameters.keys() - it.translations.keys()) for it in drivers)
+        *(frozenset(driver.parameters.keys() - driver.translations.keys()) for driver in drivers)
     )
     some = st.lists(st.sampled_from(sorted(common)), unique=True, max_size=3)
     names = draw(some) if common else []
     return {
-        name: draw(READABLE if all(it.parameters[name] is str for it in drivers) else st.just("1"))
+        name: draw(
+            READABLE if all(driver.parameters[name] is str for driver in drivers) else st.just("1")
+        )
         for name in names
         if name not in ("host", "port")  # they go with each other
     }
@@ -122,7 +124,7 @@ def urls(draw: st.DrawFn) -> Typed:
     backend: Backend = draw(st.sampled_from(BACKENDS))
     chosen: Driver = draw(st.sampled_from(backend.drivers))
     named: Driver | None = draw(st.none() | st.just(chosen) | st.sampled_from(backend.drivers))
-    query = draw(queries(backend, [it for it in (chosen, named) if it]))
+    query = draw(queries(backend, [driver for driver in (chosen, named) if driver]))
     username = password = host = port = None
     if backend.is_file:
         database = draw(FILES)
@@ -186,7 +188,7 @@ def sources() -> list[tuple[str, str]]:
     """The files of the template: their paths in the repository and in the template."""
     folder = ROOT / SETTINGS["_subdirectory"]
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [(str(it.relative_to(ROOT)), str(it.relative_to(folder))) for it in paths]
+    return [(str(path.relative_to(ROOT)), str(path.relative_to(folder))) for path in paths]
 
 
 @cache
@@ -223,7 +225,8 @@ def rendered(**given: Any) -> dict[str, str]:
     answers = complete(given)
     context = {
         **answers,
-        "_copier_answers": given | {it: answers[it] for it in answers if applies(it, answers)},
+        "_copier_answers": given
+        | {name: answers[name] for name in answers if applies(name, answers)},
         "_copier_conf": {"answers_file": ".copier-answers.yml"},
         "_copier_operation": "copy",
         "_copier_phase": "render",

@@ -139,7 +139,9 @@ def post(address: str, **content: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setup", [it for it in PROGRAMS if not it.backend.is_file], ids=str)
+@pytest.mark.parametrize(
+    "setup", [setup for setup in PROGRAMS if not setup.backend.is_file], ids=str
+)
 def test_one_user_migrates_and_another_serves(
     render: Render,
     environment: Callable[[Setup], Path],
@@ -230,7 +232,9 @@ def test_manifests_are_what_kubernetes_takes(render: Render) -> None:
         assert spec["securityContext"]["runAsNonRoot"]
         assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
     # Each knows one of the two addresses.
-    knows = [[it["name"] for it in spec["containers"][0]["env"]] for spec in (pod, migrating)]
+    knows = [
+        [variable["name"] for variable in spec["containers"][0]["env"]] for spec in (pod, migrating)
+    ]
     assert knows == [["DATABASE_URL"], ["MIGRATION_DATABASE_URL"]]
 
 
@@ -248,9 +252,13 @@ def test_the_image_migrates_serves_and_ends(lone: Project, tmp_path: Path) -> No
     (lone.path / "src" / "my_service" / "__pycache__" / "old.pyc").touch()
     image = Image(lone.path, tmp_path / "stages")
 
-    assert {it.name for it in image.path(".").iterdir()} == {".venv", "alembic.ini", "migrations"}
+    assert {path.name for path in image.path(".").iterdir()} == {
+        ".venv",
+        "alembic.ini",
+        "migrations",
+    }
     assert not list((tmp_path / "stages").rglob("old.pyc"))
-    assert [it.split()[0] for it in image.other_steps] == ["pip", "useradd"]
+    assert [step.split()[0] for step in image.other_steps] == ["pip", "useradd"]
     assert f"--uid {image.user} " in image.other_steps[-1]
     assert "PYTHONDONTWRITEBYTECODE" not in image.variables
 
@@ -319,7 +327,7 @@ def pooler(
 
 @pytest.mark.sweep
 @pytest.mark.slow
-@pytest.mark.parametrize("setup", [it for it in SETUPS if it.backend.pooler], ids=str)
+@pytest.mark.parametrize("setup", [setup for setup in SETUPS if setup.backend.pooler], ids=str)
 def test_behind_a_pooler(service: Project, setup: Setup, database: URL, pooler: int) -> None:
     """Migrations are refused; the service works as its documentation says, on any version."""
     service.run("alembic", "upgrade", "head")
@@ -336,8 +344,10 @@ def test_behind_a_pooler(service: Project, setup: Setup, database: URL, pooler: 
     text = engine.read_text("utf-8")
     page = service.text("docs/pooler.md")
     if setup.driver.unprepared:
-        above, before, after = text.partition("# What each connection is told")
-        below = after.replace("not in url.query}", "not in url.query} | UNPREPARED")
+        above, before, after = text.partition("# The statement that each")
+        call = "DRIVER.connect_args_for(url)"
+        assert f"{call} | UNPREPARED" in page
+        below = after.replace(call, f"{call} | UNPREPARED")
         assert below != after
         changed = f"{above}{block(page, 'python')}\n{before}{below}"
         engine.write_text(changed, encoding="utf-8")

@@ -171,7 +171,9 @@ def check_compose(files: dict[str, str], setup: Setup, meant: URL) -> None:
 
 def setup_of(url: URL) -> Setup:
     """The database and the driver that a URL names."""
-    [setup] = [it for it in SETUPS if url.drivername == f"{it.backend.name}+{it.driver.name}"]
+    [setup] = [
+        setup for setup in SETUPS if url.drivername == f"{setup.backend.name}+{setup.driver.name}"
+    ]
     return setup
 
 
@@ -203,7 +205,9 @@ def test_a_url_that_can_be_used_is_in_every_file(inputs: Inputs) -> None:
 
         # What `copier update` reads back.
         again = yaml.safe_load(files[".copier-answers.yml"])
-        answers = {it: to for it, to in complete(given).items() if applies(it, complete(given))}
+        answers = {
+            name: to for name, to in complete(given).items() if applies(name, complete(given))
+        }
         assert again == answers | {"database_url": database.url}
         again["database_url"] = dotenv(files[".env"])["DATABASE_URL"]
         assert rendered(**again) == files
@@ -290,8 +294,10 @@ def test_the_service_takes_what_the_prompt_takes(inputs: Inputs) -> None:
 
     def check(text: str) -> str:
         scheme, _, named = text.strip().partition("://")[0].lower().partition("+")
-        setups = [it for it in SETUPS if scheme in (it.backend.name, *it.backend.aliases)]
-        setups = [it for it in setups if not named or it.driver.name == named]
+        setups = [
+            setup for setup in SETUPS if scheme in (setup.backend.name, *setup.backend.aliases)
+        ]
+        setups = [setup for setup in setups if not named or setup.driver.name == named]
         became = Counter[str]()
         for setup in setups:
             asked, refused = verdict(chosen_url, text, setup.driver.name)
@@ -391,7 +397,7 @@ ANSWERS = st.one_of(
     st.fixed_dictionaries({"package_name": st.one_of(mutated(PACKAGE_NAMES), SCALARS)}),
     st.fixed_dictionaries(
         {"database_url": st.one_of(mutated(URL_TEXTS), ANY_TEXT, SCALARS)},
-        optional={"driver": st.sampled_from([it.driver.name for it in SETUPS]) | SCALARS},
+        optional={"driver": st.sampled_from([setup.driver.name for setup in SETUPS]) | SCALARS},
     ),
     *(st.fixed_dictionaries({name: SCALARS}) for name in ("driver", *OPTIONS)),
 )
@@ -469,7 +475,7 @@ class Service:
 @pytest.fixture
 def service(environment: Callable[[Setup], Path]) -> Iterator[Service]:
     """The environment of an async service imports sync ones too."""
-    setup = next(it for it in SETUPS if it.is_async)
+    setup = next(setup for setup in SETUPS if setup.is_async)
     service = Service(environment(setup) / "python")
     yield service
     service.process.communicate()

@@ -184,7 +184,7 @@ def test_services_take_urls_that_name_another_driver(
     url = scratch(setup)
     others = [
         *setup.backend.schemes,
-        *(f"{setup.backend.name}+{it}" for it in setup.backend.by_name),
+        *(f"{setup.backend.name}+{driver}" for driver in setup.backend.by_name),
     ]
     urls = {other: text_of(url.set(drivername=other)) for other in others}
     for name, translation in setup.driver.translations.items():
@@ -192,7 +192,7 @@ def test_services_take_urls_that_name_another_driver(
         if not {name, ours} & UNTRIED:
             sample = sample_of(setup, ours)
             urls[name] = text_of(url.update_query_dict({name: sample}))
-    foreign = next(it for it in BACKENDS if it.name not in setup.backend.schemes)
+    foreign = next(backend for backend in BACKENDS if backend.name not in setup.backend.schemes)
 
     results = connect(setup, urls | {"foreign": foreign.example})
 
@@ -201,7 +201,9 @@ def test_services_take_urls_that_name_another_driver(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setup", [it for it in DRIVERS if not it.backend.is_file], ids=str)
+@pytest.mark.parametrize(
+    "setup", [setup for setup in DRIVERS if not setup.backend.is_file], ids=str
+)
 def test_drivers_connect_through_a_unix_socket(
     setup: Setup,
     scratch: Scratch,

@@ -27,7 +27,7 @@ PASSWORDS = [
     "a%b%40@/#$HOME${HOME}:? +'\"\\pässwörd",
 ]
 LOGGED_IN = [setup for setup in DRIVERS if not setup.backend.is_file]
-KINDS = {(it.backend.name, it.is_async): it for it in reversed(LOGGED_IN)}.values()
+KINDS = {(setup.backend.name, setup.is_async): setup for setup in reversed(LOGGED_IN)}.values()
 # What a URL means does not depend on the driver.
 ASKED = [setup for setup in FIRST if setup.backend in (POSTGRESQL, MARIADB)]
 
@@ -66,7 +66,7 @@ def spellings(password: str) -> set[str]:
     "password",
     [
         PASSWORDS[0],
-        *(pytest.param(it, marks=pytest.mark.sweep) for it in PASSWORDS[1:-1]),
+        *(pytest.param(password, marks=pytest.mark.sweep) for password in PASSWORDS[1:-1]),
         PASSWORDS[-1],
     ],
 )

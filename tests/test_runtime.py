@@ -23,8 +23,10 @@ pytestmark = pytest.mark.slow
 
 POSTGRESQL = [setup for setup in SERVED if setup.backend.linters]
 # A sync and an async one on PostgreSQL, whose server says who is connected.
-BOTH = [next(it for it in POSTGRESQL if it.is_async is kind) for kind in (False, True)]
-FILES = [next(it for it in SETUPS if it.backend is FIRST[0].backend and not it.is_async)]
+BOTH = [next(setup for setup in POSTGRESQL if setup.is_async is kind) for kind in (False, True)]
+FILES = [
+    next(setup for setup in SETUPS if setup.backend is FIRST[0].backend and not setup.is_async)
+]
 
 SLOW = '''
 
@@ -130,6 +132,10 @@ def test_the_end_comes_whatever_a_request_does(service: Project) -> None:
             " (.env.example lists all settings)",
         ),
         (
+            {"DATABASE_URL": " sqlite:///secret.db?pgbouncer=true\n"},
+            "DATABASE_URL: pysqlite does not take 'pgbouncer' (.env.example lists all settings)",
+        ),
+        (
             {"DATABASE_URL": "ada:secret@localhost/db", "LOG_LEVEL": "loud"},
             "LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR';"
             " DATABASE_URL: Write a database URL, such as sqlite:///app.db"
@@ -172,7 +178,7 @@ def unreachable() -> Iterator[int]:
     setups(
         BOTH[:1],
         pytest.mark.sweep,
-        among=[it for it in DRIVERS if not it.backend.is_file],
+        among=[setup for setup in DRIVERS if not setup.backend.is_file],
     ),
 )
 def test_an_unreachable_database_is_soon_given_up(
