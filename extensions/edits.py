@@ -76,7 +76,7 @@ def render_new(answers_file: str, folder: Path) -> set[Path]:
 
 
 def obstacles(answers_file: str, destination: str) -> Iterable[str]:
-    """Say, each time in a sentence, for which reason an update would lose or mix up something."""
+    """Yield, each in a sentence, the reasons why an update would lose or mix up something."""
     if ".." in Path(destination).parts:
         yield "Update from the project's folder, or name it without '..'"
     if git("config", "status.showUntrackedFiles", check=False).strip() == "no":
@@ -107,7 +107,7 @@ def obstacles(answers_file: str, destination: str) -> Iterable[str]:
 
 
 def listed(names: Iterable[str | Path]) -> str:
-    """A few names of files."""
+    """Name the first three of these files."""
     few = sorted(map(str, names))
     return ", ".join(few[:3]) + (", ..." if few[3:] else "")
 
@@ -116,19 +116,19 @@ def listed(names: Iterable[str | Path]) -> str:
 
 
 def committed(name: Path) -> Version:
-    """The mode and the blob of a file before the update."""
+    """Return the mode and the blob of a file before the update."""
     fields = git("ls-tree", "HEAD", "--", name).split()
     return (fields[0], fields[2]) if fields else MISSING
 
 
 def stored(path: Path) -> Version:
-    """The mode and the blob of a file, which is then among git's objects."""
+    """Add a file to git's objects; return its mode and its blob."""
     mode = "100755" if os.access(path, os.X_OK) else "100644"
     return mode, git("hash-object", "-w", "--", path).strip()
 
 
 def moved(last: Path, dropped: set[Path], new: Path, added: set[Path]) -> dict[Path, Path]:
-    """What the template has renamed: where it was, and where it is; git tells by the content."""
+    """Return the old and new paths of files that the template renamed; git tells by the content."""
     with TemporaryDirectory() as folder:
         for side, root, names in (("old", last, dropped), ("new", new, added)):
             Path(folder, side).mkdir()
@@ -148,7 +148,7 @@ def moved(last: Path, dropped: set[Path], new: Path, added: set[Path]) -> dict[P
 
 
 def merge(name: Path, ours: Version, base: Version, theirs: Version) -> bool:
-    """Write the merge of three versions of a file; return whether they conflict.
+    """Merge three versions of a file, and write the result; return whether they conflict.
 
     Git's index has the conflict then. What cannot be merged, as it is no text, stays as it was.
     """
@@ -170,7 +170,7 @@ def merge(name: Path, ours: Version, base: Version, theirs: Version) -> bool:
 
 
 def mark_conflict(name: Path, stages: dict[int, Version]) -> None:
-    """Tell git's index of a conflict: the base is stage 1, the project 2, the template 3.
+    """Record a conflict in git's index: the base is stage 1, the project 2, the template 3.
 
     https://git-scm.com/docs/git-update-index#_using_index_info
     """
@@ -181,7 +181,7 @@ def mark_conflict(name: Path, stages: dict[int, Version]) -> None:
 
 
 def bring_back(answers_file: str) -> None:
-    """Bring back what Copier removed or overwrote although it was changed; say what it was."""
+    """Restore the edits in files that Copier removed or overwrote, and report each file."""
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
         last, new = Path(one), Path(other)
         before, after = render_last(answers_file, last), render_new(answers_file, new)
@@ -213,12 +213,12 @@ def bring_back(answers_file: str) -> None:
 
 
 def say(what: str, path: Path, why: str) -> None:
-    """Report on a file in the manner of Copier."""
+    """Report on a file as Copier does."""
     print(f"{what:>11}  {path}: {why}", file=sys.stderr)
 
 
 def main(stage: str, answers_file: str, destination: str) -> None:
-    """Do what has to be done before or after an update.
+    """Check the project before an update, or restore edits after it.
 
     Raises:
         SystemExit: before it, if it would lose something; the message says what to do.

@@ -332,7 +332,9 @@ def test_an_answer_that_is_no_longer_possible_is_not_replaced_unasked(
     template.replace("drivers.py", 'Driver("pysqlite", parameters=SQLITE_PARAMETERS),', "")
     template.release("2.0.0")
 
-    with pytest.raises(UserMessageError, match=r"Choose one of aiosqlite.*last answer.*--data"):
+    with pytest.raises(
+        UserMessageError, match=r"Choose one of the drivers aiosqlite.*last answer.*--data"
+    ):
         update(service, "2.0.0")
 
     assert service.git("status", "--porcelain") == ""
