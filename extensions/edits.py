@@ -221,7 +221,7 @@ def main(stage: str, answers_file: str, destination: str) -> None:
     """Check the project before an update, or restore edits after it.
 
     Raises:
-        SystemExit: before it, if it would lose something; the message says what to do.
+        SystemExit: The update would lose something. The message says what to do first.
     """
     if stage == "after":
         bring_back(answers_file)
