@@ -114,7 +114,7 @@ POSTGRESQL = {
     ),
 }
 
-MARIADB = {
+MYSQL = {
     "another collation": Case(
         create="CREATE DATABASE {database} CHARACTER SET latin1 COLLATE latin1_german2_ci"
     ),
@@ -126,9 +126,19 @@ MARIADB = {
     ),
 }
 
+MYSQLS = [name for name in SETUP if name in ("mariadb", "mysql")]
+
 CASES = [
-    pytest.param("postgresql", case, id=f"postgresql-{name}") for name, case in POSTGRESQL.items()
-] + [pytest.param("mariadb", case, id=f"mariadb-{name}") for name, case in MARIADB.items()]
+    *(
+        pytest.param("postgresql", case, id=f"postgresql-{name}")
+        for name, case in POSTGRESQL.items()
+    ),
+    *(
+        pytest.param(backend, case, id=f"{backend}-{name}")
+        for backend in MYSQLS
+        for name, case in MYSQL.items()
+    ),
+]
 
 
 class Administrator:
@@ -182,7 +192,7 @@ class Administrator:
             self.execute(f"GRANT ALL ON `{{database}}`.* TO {user}@'%'")
 
     def ask(self, query: str) -> object:
-        """Return the first value that a query of MariaDB returns."""
+        """Return the first value that a query of MariaDB or MySQL returns."""
         arguments = self.server.url.set(database=self.name).translate_connect_args(username="user")
         with pymysql.connect(**arguments) as client, client.cursor() as cursor:
             cursor.execute(query)
@@ -239,10 +249,13 @@ def test_commands_are_quiet(odd: Project) -> None:
 
 LIMITED = [
     pytest.param("postgresql", Case(may_create=False), id="postgresql"),
-    pytest.param(
-        "mariadb",
-        Case("CREATE DATABASE {database} CHARACTER SET utf8mb4", may_create=False),
-        id="mariadb",
+    *(
+        pytest.param(
+            backend,
+            Case("CREATE DATABASE {database} CHARACTER SET utf8mb4", may_create=False),
+            id=backend,
+        )
+        for backend in MYSQLS
     ),
 ]
 
@@ -317,7 +330,8 @@ def test_an_extension_that_only_an_administrator_creates(
 OTHER = Case("CREATE DATABASE {database} CHARACTER SET utf8mb4")
 
 
-@pytest.mark.parametrize(("backend", "case"), [("mariadb", OTHER)], ids=["mariadb"])
+@pytest.mark.parametrize("backend", MYSQLS)
+@pytest.mark.parametrize("case", [OTHER], ids=["other"])
 def test_a_revision_that_changes_another_database_is_refused(
     odd: Project, administrator: Administrator
 ) -> None:
