@@ -296,7 +296,7 @@ def test_a_swap_of_names_is_not_undone() -> None:
     )
     assert run_and_kill_after("RENAME TABLE", "upgrade", "faulty") == -signal.SIGKILL
     for _ in range(2):
-        assert "nobody knows whether its last statement ran" in fail("upgrade", "faulty")
+        assert "nobody knows what `RENAME TABLE remarks TO old" in fail("upgrade", "faulty")
     assert fetch_rows("SELECT 1 FROM remarks") == []
 
 

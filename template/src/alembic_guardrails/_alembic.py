@@ -12,7 +12,7 @@ from alembic.autogenerate.render import _repr_type
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Column, Index, Table, TextClause
+from sqlalchemy import Column, CursorResult, Index, Table, TextClause
 from sqlalchemy.sql.compiler import Compiled
 from sqlalchemy.types import NullType, TypeEngine
 
@@ -121,3 +121,13 @@ class NamedNullType(NullType):
     """
 
     _isnull = False
+
+
+def wrap_result(context: Any, wrap: Callable[[CursorResult[Any]], CursorResult[Any]]) -> None:
+    """Have the result of an execution go through a function.
+
+    SQLAlchemy 2.1.9, `engine/base.py`. The event `after_execute` is public, and is not called for
+    `exec_driver_sql()`.
+    """
+    set_up = context._setup_result_proxy
+    context._setup_result_proxy = lambda: wrap(set_up())

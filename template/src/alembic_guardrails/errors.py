@@ -16,18 +16,20 @@ class IrreversibleError(CommandError, NotImplementedError):
     """
 
 
-def error_code(error: DBAPIError) -> int | str | None:
+def error_code(error: Exception) -> int | str | None:
     """Return the database's own code: a number on MySQL and MariaDB, else the SQLSTATE.
 
-    Drivers keep it in the arguments of their error, or in one of several attributes. The result is
-    None if there is no code, as with the errors of SQLite's driver.
+    Drivers keep it in the arguments of their error, or in one of several attributes. The error is
+    SQLAlchemy's or the driver's own. The result is None if there is no code, as with the errors of
+    SQLite's driver.
     """
-    first = error.orig.args[0] if error.orig and error.orig.args else None
+    cause = getattr(error, "orig", None) or error
+    first = cause.args[0] if cause.args else None
     if isinstance(first, dict):
         return str(first.get("C"))
     if isinstance(first, int):
         return first
-    codes = (getattr(error.orig, name, None) for name in ("errno", "sqlstate", "pgcode"))
+    codes = (getattr(cause, name, None) for name in ("errno", "sqlstate", "pgcode"))
     return next(filter(None, codes), None)
 
 

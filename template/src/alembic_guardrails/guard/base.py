@@ -21,6 +21,8 @@ from sqlalchemy.exc import DBAPIError
 class BaseGuard:
     """The order in which a guard works; a subclass says how its database does each step."""
 
+    # Whether the revision that runs next says that it can run again from its start.
+    is_repeatable = False
     # Who can hold the lock, for messages.
     lock_holder = "another migration"
     # Codes of errors of the database, and what to do about them.
@@ -154,6 +156,7 @@ class BaseGuard:
             for step in plan(heads, context):
                 self.before_revision()
                 self.activity.step = step
+                self.is_repeatable = is_repeatable(step)
                 step.migration_fn = self.wrap(step.short_log, step.migration_fn)
                 yield step
                 self.after_revision(self.heads.expected or ())
@@ -179,3 +182,9 @@ class BaseGuard:
     def record_commit(self, connection: object) -> None:
         """Record that the revision committed a part of what it does."""
         self.has_committed = True
+
+
+def is_repeatable(step: MigrationStep) -> bool:
+    """Whether a revision's file says `repeatable = True`; a stamp has no revision."""
+    revision = getattr(step, "revision", None)
+    return bool(getattr(getattr(revision, "module", None), "repeatable", False))

@@ -8,7 +8,7 @@ from alembic.util import CommandError
 from alembic_guardrails._alembic import is_in_callers_transaction
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.concurrently import outside_transaction
-from alembic_guardrails.guard.journal import REPEATABLE
+from alembic_guardrails.guard.journal import REPEATABLE, is_behind
 from alembic_guardrails.progress import Progress
 from sqlalchemy import ColumnElement, Connection, Delete, Update, func, select, true
 from sqlalchemy.exc import DBAPIError
@@ -68,6 +68,9 @@ def change_in_batches(
     The connection has to commit each statement. Between two batches there is a pause of `pause`
     seconds.
     """
+    # An interrupted run has come to its end with this, and may have changed the table since.
+    if is_behind(connection):
+        return
     condition = statement.whereclause
     keys = select(key).where(true() if condition is None else condition).order_by(key)
     count = select(func.count()).select_from(keys.order_by(None).subquery())

@@ -1,22 +1,37 @@
 """How far a revision came, on databases that commit with every change of a table.
 
 MySQL and MariaDB roll no such change back. They commit what was done before it
-(https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html), and so the journal's own entry.
+(https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html), and so the journal's own entry: one
+is written before each change of a table, and says what is done and what begins. What the change
+has done is looked up when a later run needs to know.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from alembic.util import CommandError
+from alembic_guardrails._alembic import wrap_result
 from alembic_guardrails.errors import error_code
+from alembic_guardrails.guard.catalog import LOCK_ERRORS, Catalog, fingerprint, read_definition
+from alembic_guardrails.guard.effects import (
+    Action,
+    Effect,
+    locks_tables,
+    read_effect,
+    reads_session,
+)
+from alembic_guardrails.guard.reads import Reads
+from alembic_guardrails.statements import Kind, split
 from sqlalchemy import (
     Column,
     Connection,
     CursorResult,
+    Engine,
     Integer,
     MetaData,
     String,
@@ -24,9 +39,10 @@ from sqlalchemy import (
     Text,
     event,
     inspect,
-    text,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.dialects.mysql import Insert, insert
+from sqlalchemy.engine.interfaces import ExecutionContext
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 TABLE = Table(
     "alembic_journal",
@@ -36,94 +52,142 @@ TABLE = Table(
     Column("done", Integer, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("running", String(64), nullable=False),
+    Column("before", String(64), nullable=False),
+    Column("obstacle", Text, nullable=False),
+    # An entry has to be committed and rolled back together with what it says.
+    mysql_engine="InnoDB",
+    mariadb_engine="InnoDB",
 )
 
-FORGET = TABLE.delete()
+# An option of statements that can run twice, so the journal need not count them.
+REPEATABLE = "alembic_repeatable"
 
-# In one statement, as this is done twice for each change of a table.
-KEEP = text("REPLACE INTO alembic_journal VALUES (1, :step, :done, :digest, :running)")
-
-# What changes nothing, and may differ when a revision runs again.
-READS = re.compile(
-    r"[\s(]*(BEGIN|COMMIT|DESC|DESCRIBE|DO|EXPLAIN|RELEASE|ROLLBACK|SAVEPOINT|SELECT|SET|SHOW|START"
-    r"|USE|WITH)\b",
-    re.IGNORECASE,
-)
-
-# What a rollback undoes.
-ROWS = re.compile(r"\s*(DELETE|INSERT|REPLACE|UPDATE)\b", re.IGNORECASE)
-
-# What would not fail, and not be the same, if it ran twice: rows, and swaps of names.
-UNSURE = re.compile(
-    rf"{ROWS.pattern}|.*\b(RENAME\s+TABLES?\b.*,|(CHANGE|RENAME)\b.*\b(CHANGE|RENAME)\b)",
-    re.IGNORECASE | re.DOTALL,
-)
-
-# It is there already, or gone already: what a statement says that ran before.
-# https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
-ALREADY = {1005, 1022, 1050, 1051, 1054, 1060, 1061, 1068, 1091, 1146, 1304, 1305, 1359, 1360}
-ALREADY |= {1826, 3822, 4092}
+# The name of the journal in the `info` of its connection, while a revision runs.
+INFO = "alembic_guardrails.journal"
 
 NOTHING = "DO 0"
 
-# An option of statements that may run twice, and so need not be counted.
-REPEATABLE = "alembic_repeatable"
+# Why a revision cannot continue, for messages.
+LOST = "it reads what one of its statements did before that"
+
+# What runs each time.
+UNCOUNTED = {Action.READ, Action.COMMIT, Action.ROLLBACK}
+
+# Words in a change of the schema after which the catalog has to be read again.
+CHANGES_CATALOG = {"ENGINE", "FUNCTION", "LIKE", "PROCEDURE", "RENAME", "TRIGGER", "VIEW"}
+
+# Words in a setting with the same consequence.
+SETS_CATALOG = {"DEFAULT_STORAGE_ENGINE", "SQL_MODE", "STORAGE_ENGINE", "USE"}
+
+# The ways out, for messages. A revision's name is in the message before.
+WAYS_OUT = (
+    "restore its file, or complete it by hand and run `alembic stamp <revision>`, or, if it can "
+    "run again from its start, write `repeatable = True` into its file"
+)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A revision on its way: how many statements are done, and what was running, if anything."""
+    """How far a revision came.
+
+    `done` statements are done, which `digest` identifies; the one that `running` identifies began
+    when the definitions of its objects were those of `before`. With an `obstacle`, the revision
+    cannot continue.
+    """
 
     step: str
     done: int = 0
     digest: str = ""
     running: str = ""
+    before: str = ""
+    obstacle: str = ""
 
 
 class SkippedResult(CursorResult[Any]):
-    """The result of a statement that an earlier run did: what it was is not known any more."""
+    """The result of a statement that an earlier run executed, and that is not known any more."""
 
     __slots__ = ()
 
     def _refuse(self) -> Any:
-        raise CommandError(
-            "the revision was interrupted, and reads what one of its statements did before that: "
-            "finish it by hand and run `alembic stamp <revision>`"
-        )
+        progress: RevisionProgress = self.context.root_connection.info[INFO]
+        raise progress.refuse(LOST)
 
-    inserted_primary_key = lastrowid = returned_defaults = rowcount = property(_refuse)
+    inserted_primary_key = inserted_primary_key_rows = property(_refuse)
+    lastrowid = returned_defaults = rowcount = property(_refuse)
 
 
 class Journal:
-    """Has an interrupted revision go on at the statement where it stopped.
+    """Lets an interrupted revision continue at the statement where it stopped.
 
-    `run` executes a change of a table, however often its lock makes that necessary.
+    `retry` calls a function again for as long as a lock is not available.
     """
 
-    def __init__(self, connection: Connection, run: Callable[[str, Any], None]) -> None:
+    def __init__(self, connection: Connection, retry: Callable[[Callable[[], None]], None]) -> None:
         self.connection = connection
-        self.run = run
+        self.retry = retry
         self.exists = inspect(connection).has_table(TABLE.name)
-        self.entry = self.read()
+        # A revision can choose another database by USE.
+        database = str(connection.exec_driver_sql("SELECT DATABASE()").scalar())
+        self.table = TABLE.to_metadata(MetaData(), schema=database)
+        self.catalog: Catalog | None = None
         self.is_off = True
+        self.has_entry_apart = False
+        self.entry = self.read()
 
     def read(self) -> Entry | None:
         """Read what the database knows of an interrupted revision."""
-        row = self.connection.execute(TABLE.select()).one_or_none() if self.exists else None
-        return Entry(row.step, row.done, row.digest, row.running) if row else None
+        if not self.exists:
+            return None
+        query = self.table.select().order_by(self.table.c.id)
+        entries = [Entry(*row[1:]) for row in self.connection.execute(query).all()]
+        if not entries:
+            return None
+        return replace(entries[0], obstacle=entries[-1].obstacle)
 
     def write(self, entry: Entry | None) -> None:
         """Write an entry, or none, to be committed together with what it says."""
         with self.off():
             if entry:
-                self.connection.execute(KEEP, asdict(entry))
-            else:
-                self.connection.execute(FORGET)
+                self.connection.execute(self.replacing(1, entry))
+            elif self.has_entry_apart:
+                self.connection.execute(self.table.delete())
+            else:  # locks no more than this row
+                self.connection.execute(self.table.delete().where(self.table.c.id == 1))
         self.entry = entry
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a statement that runs now is the journal's, while a revision runs."""
+        return self.is_off and INFO in self.connection.info
+
+    @property
+    def obstacle(self) -> str:
+        """Why the revision that runs could not continue after an interruption, if so."""
+        progress: RevisionProgress | None = self.connection.info.get(INFO)
+        return progress.now.obstacle if progress else (self.entry.obstacle if self.entry else "")
+
+    def replacing(self, row: int, entry: Entry) -> Insert:
+        """Return a statement that writes an entry, in one round trip."""
+        values = asdict(entry)
+        return insert(self.table).values(id=row, **values).on_duplicate_key_update(**values)
+
+    def write_apart(self, entry: Entry) -> None:
+        """Commit an entry on a connection of its own, for what a rollback does not undo."""
+        with self.off(), suppress(SQLAlchemyError), self.connection.engine.connect() as connection:
+            limits = "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1"
+            connection.exec_driver_sql(limits)
+            connection.execute(self.replacing(2, entry))
+            connection.commit()
+            self.has_entry_apart = True
+
+    def commit(self) -> None:
+        """Commit what was done and written."""
+        with self.off():
+            self.connection.exec_driver_sql("COMMIT")
 
     @contextmanager
     def off(self, is_off: bool = True) -> Iterator[None]:
-        """Have statements run that are not the revision's."""
+        """Run statements that are not the revision's."""
         before, self.is_off = self.is_off, is_off
         try:
             yield
@@ -131,138 +195,459 @@ class Journal:
             self.is_off = before
 
     @contextmanager
-    def kept(self, step: str) -> Iterator[None]:
-        """Run a revision's statements inside; what an earlier run did is left out.
+    def kept(self, step: str, is_repeatable: bool = False) -> Iterator[None]:
+        """Run a revision's statements inside; those that an earlier run executed are skipped.
 
-        Raises CommandError if another revision was interrupted, or if the statements changed.
+        A repeatable one runs from its start, whatever an earlier run did.
+
+        Raises:
+            CommandError: Another revision was interrupted, or this one cannot continue.
         """
+        if self.has_entry_apart:  # its deletion would lock out the next one
+            self.commit()
+            self.has_entry_apart = False
         if self.entry and self.entry.step != step:
             raise self.interrupted(self.entry)
-        if not self.exists:
-            TABLE.create(self.connection)
+        if self.entry and is_repeatable:
+            self.forget()
+        if self.entry and self.entry.obstacle:
+            raise cannot_continue(self.entry, self.entry.obstacle)
+        if not self.exists and not is_repeatable:
+            self.table.create(self.connection)
             self.exists = True
         self.known = self.entry or Entry(step)
-        self.now = Entry(step)
-        self.is_skipped = self.is_pending = False
-        listeners: dict[str, Callable[..., Any]] = {
-            "before_cursor_execute": self.before,
-            "after_cursor_execute": self.after,
-            "after_execute": self.after_execute,
-            "commit": self.commit,
-        }
-        for name, listener in listeners.items():
-            event.listen(self.connection, name, listener, retval=name == "before_cursor_execute")
-        event.listen(self.connection.engine, "do_executemany", self.leave_out)
+        progress = RevisionProgress(self, self.known, is_repeatable)
+        self.connection.info[INFO] = progress
         try:
-            with self.off(False):
+            with progress.listening(), self.off(False):
                 yield
-                if self.now.done < self.known.done:
-                    raise self.changed()
+                progress.check_end()
         except Exception:
-            self.connection.exec_driver_sql("ROLLBACK")
-            self.entry = self.read()
-            # Of a statement that failed just now it is known that it has not run.
-            if self.entry and self.entry.running and self.is_pending:
-                self.write(replace(self.entry, running="") if self.entry.done else None)
-                self.connection.exec_driver_sql("COMMIT")
+            with suppress(SQLAlchemyError):
+                progress.settle()
             raise
         finally:
-            for name, listener in listeners.items():
-                event.remove(self.connection, name, listener)
-            event.remove(self.connection.engine, "do_executemany", self.leave_out)
-        self.write(None)  # with the new version
-
-    def before(
-        self, _: object, __: object, statement: str, parameters: Any, context: Any, many: bool
-    ) -> tuple[str, Any]:
-        """Run a change between two entries, or leave out what is done."""
-        if self.is_off:
-            return statement, parameters
-        self.is_skipped = self.is_pending = False
-        if READS.match(statement) or context.execution_options.get(REPEATABLE):
-            return statement, parameters
-        before = self.now
-        digest = sha256(f"{before.digest}{statement}{parameters!r}".encode()).hexdigest()
-        self.now = replace(before, done=before.done + 1, digest=digest, running="")
-        if self.now.done <= self.known.done:
-            if self.now.done == self.known.done and digest != self.known.digest:
-                raise self.changed()
-            self.is_skipped = True
-            return NOTHING, [()] if many else ()
-        is_again = self.known.running and self.now.done == self.known.done + 1
-        if is_again and (digest != self.known.running or UNSURE.match(statement)):
-            raise self.changed()
-        self.is_pending = not ROWS.match(statement) or self.commits_rows()
-        if self.is_pending:
-            self.write(replace(before, running=digest))
-        if ROWS.match(statement):
-            return statement, parameters
-        try:
-            with self.off():
-                self.run(statement, parameters)
-        except DBAPIError as error:
-            if not is_again or error_code(error) not in ALREADY:
-                raise
-        self.finished()
-        return NOTHING, ()
-
-    def leave_out(self, *_: object) -> bool:
-        """Have a driver not see what it would not take: nothing, with many rows."""
-        return self.is_skipped and not self.is_off
-
-    def commits_rows(self) -> bool:
-        """Whether the revision is in an `autocommit_block`."""
-        return self.connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-
-    def after(self, *_: object) -> None:
-        """Write down that rows were changed and committed."""
-        if not self.is_off and self.is_pending:
-            self.finished()
-
-    def finished(self) -> None:
-        """Commit what is done."""
-        self.is_pending = False
-        self.write(self.now)
-        with self.off():
-            self.connection.exec_driver_sql("COMMIT")
-
-    def after_execute(self, *arguments: Any) -> None:
-        """Let nobody read the result of a statement that was left out."""
-        if self.is_skipped and not self.is_off:
-            arguments[-1].__class__ = SkippedResult
-
-    def commit(self, connection: Connection) -> None:
-        """Write down what a revision commits itself."""
-        if not self.is_off and self.now.done > self.known.done:
-            self.write(self.now)
+            self.connection.info.pop(INFO, None)
+        if self.entry or self.has_entry_apart:
+            self.write(None)  # with the new version
 
     def expect_end(self) -> None:
-        """Raise CommandError if a revision is still to be finished."""
+        """Do nothing unless a revision is interrupted.
+
+        Raises:
+            CommandError: A revision is interrupted.
+        """
         if self.entry:
             raise self.interrupted(self.entry)
 
     def interrupted(self, entry: Entry) -> CommandError:
-        """Say that another revision comes first."""
+        """Return an error which says that another revision comes first."""
         return CommandError(
             f"{entry.step} was interrupted after {entry.done} statements: run it to its end first, "
-            "or finish it by hand and run `alembic stamp <revision>`"
-        )
-
-    def changed(self) -> CommandError:
-        """Say that the revision cannot go on by itself."""
-        return CommandError(
-            f"{self.known.step} was interrupted after {self.known.done} statements, and does not "
-            "go on from there: its file is not what it was, it reads what it changed itself, or "
-            "nobody knows whether its last statement ran; put the file back, or finish by hand "
-            "and run `alembic stamp <revision>`"
+            "or complete it by hand and run `alembic stamp <revision>`."
         )
 
     def forget(self) -> None:
         """Take an interrupted revision for finished."""
         if self.exists:
+            self.has_entry_apart = True  # perhaps
             self.write(None)
 
     def close(self) -> None:
-        """Drop the journal, unless a revision is still to be finished."""
+        """Drop the journal, unless a revision is interrupted."""
         if self.exists and not self.read():
-            TABLE.drop(self.connection)
+            self.table.drop(self.connection)
+
+
+def cannot_continue(entry: Entry, cause: str) -> CommandError:
+    """Return an error which says why a revision does not go on, and what to do."""
+    return CommandError(
+        f"{entry.step} was interrupted after {entry.done} statements and does not go on from "
+        f"there, because {cause}: {WAYS_OUT}."
+    )
+
+
+class RevisionProgress:
+    """Runs, counts and skips the statements of one revision.
+
+    `known` is what an earlier run has left, `now` how far this one is.
+    """
+
+    def __init__(self, journal: Journal, known: Entry, is_repeatable: bool) -> None:
+        self.journal = journal
+        self.connection = journal.connection
+        self.known = known
+        self.is_repeatable = is_repeatable
+        self.now = self.previous = Entry(known.step)
+        # Identifies all statements so far, and the settings between them.
+        self.chain = ""
+        # The change of the schema that began last; the entry of the last one that is done.
+        self.begun: tuple[Effect, Entry] | None = None
+        self.completed: Entry | None = None
+        self.is_pending = self.is_recorded = self.is_locked = self.has_failed = False
+        self.has_skipped = self.is_durable = False
+        self.reads = Reads()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the earlier run executed more than this one has skipped so far."""
+        is_running = bool(self.known.running) and self.now.done == self.known.done
+        return self.now.done < self.known.done or is_running
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Have statements run through this object."""
+        engine = self.connection.engine
+        listeners: list[tuple[Any, str, Callable[..., Any]]] = [
+            (engine, "do_execute", self.do_execute),
+            (engine, "do_execute_no_params", self.do_execute_no_params),
+            (engine, "do_executemany", self.do_executemany),
+            (self.connection, "commit", self.before_commit),
+            (self.connection, "rollback", self.before_rollback),
+            (Engine, "before_cursor_execute", self.elsewhere),
+        ]
+        for target, name, listener in listeners:
+            event.listen(target, name, listener)
+        try:
+            yield
+        finally:
+            for target, name, listener in listeners:
+                event.remove(target, name, listener)
+
+    def do_execute(self, cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
+        """Run a statement in the place of the dialect, or skip it."""
+        run = partial(context.dialect.do_execute, cursor, sql, parameters, context)
+        return self.execute(run, cursor, sql, parameters, context)
+
+    def do_execute_no_params(self, cursor: Any, sql: str, context: Any) -> bool:
+        """Run a statement in the place of the dialect, or skip it."""
+        run = partial(context.dialect.do_execute_no_params, cursor, sql, context)
+        return self.execute(run, cursor, sql, (), context)
+
+    def do_executemany(self, cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
+        """Run a statement in the place of the dialect, or skip it."""
+        run = partial(context.dialect.do_executemany, cursor, sql, parameters, context)
+        return self.execute(run, cursor, sql, parameters, context)
+
+    def execute(
+        self, run: Callable[[], None], cursor: Any, sql: str, parameters: Any, context: Any
+    ) -> bool:
+        """Run a statement of the revision, or skip it; return whether one of them was done."""
+        if self.journal.is_off or context.root_connection is not self.connection:
+            return False
+        effect = read_effect(sql)
+        is_repeatable = bool(context.execution_options.get(REPEATABLE))
+        if is_repeatable or self.is_repeatable:
+            self.run_repeatable(effect, run)
+            return True
+        if self.has_failed:
+            self.obstruct("it went on after a statement that failed")
+            self.has_failed = False
+        action = self.action(effect)
+        if self.has_skipped and reads_session(effect.statement):
+            raise self.refuse(LOST)
+        if self.is_skipped(effect, action, sql, parameters):
+            if is_returning(effect, context):
+                raise self.refuse(LOST)
+            self.skip(cursor, context)
+            return True
+        try:
+            self.run_by(action, effect, run)
+        except BaseException:
+            self.has_failed = True
+            self.is_recorded = self.is_durable
+            raise
+        return True
+
+    def run_repeatable(self, effect: Effect, run: Callable[[], None]) -> None:
+        """Run a statement that can run again; try again where that undoes nothing else."""
+        if effect.action is Action.SCHEMA or self.commits_rows():
+            self.journal.retry(run)
+        else:
+            run()
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is in the database."""
+        if not self.journal.catalog:
+            with self.journal.off():
+                self.journal.catalog = Catalog(self.connection)
+        return self.journal.catalog
+
+    def action(self, effect: Effect) -> Action:
+        """Return what to do about a statement in this database."""
+        action = effect.action
+        if action in (Action.READ, Action.ROWS, Action.SESSION) and effect.statement.tokens:
+            statement = effect.statement
+            is_odd = self.catalog.calls_unknown(statement) or self.catalog.can_misread(statement)
+            if is_odd or (action is Action.ROWS and self.catalog.outlives_rollback(statement)):
+                return Action.UNKNOWN
+        if action is Action.SCHEMA and "SELECT" in effect.statement.words:
+            is_view = "VIEW" in effect.statement.words[:12]
+            if not is_view and self.catalog.calls_unknown(effect.statement):
+                return Action.UNKNOWN
+        return action
+
+    def is_skipped(self, effect: Effect, action: Action, sql: str, parameters: Any) -> bool:
+        """Count a statement; return whether an earlier run has executed it.
+
+        Raises:
+            CommandError: The earlier run executed another one, or it is unknown whether it did.
+        """
+        digest = sha256(f"{self.chain}{sql}{parameters!r}".encode()).hexdigest()
+        if action is Action.SETTING:
+            self.chain = digest
+            return False
+        is_behind = self.is_behind
+        if action in UNCOUNTED:
+            if is_behind and action is Action.READ:
+                self.reads.note(effect, parameters, self.catalog)
+            return False
+        if action in (Action.SESSION, Action.UNKNOWN):
+            if is_behind:
+                raise self.changed()
+            return False
+        self.chain, self.previous = digest, self.now
+        self.now = replace(self.now, done=self.now.done + 1, digest=digest)
+        if not is_behind:
+            return False
+        if self.now.done > self.known.done:
+            is_skipped = self.has_run(effect, digest)
+        elif self.now.done == self.known.done and digest != self.known.digest:
+            raise self.changed()
+        else:
+            is_skipped = True
+        if is_skipped and self.reads.can_differ(effect, self.catalog):
+            raise self.refuse("it reads what it changed itself")
+        return is_skipped
+
+    def has_run(self, effect: Effect, digest: str) -> bool:
+        """Return whether the statement has run that began last in the earlier run.
+
+        Raises:
+            CommandError: It is another one, or its effect is there in part.
+        """
+        if digest != self.known.running:
+            raise self.changed()
+        if not self.known.before:
+            return False
+        with self.journal.off():
+            gone, there = (
+                [read_definition(self.connection, item) for item in items]
+                for items in (effect.gone, effect.there)
+            )
+        if fingerprint([*gone, *there]) == self.known.before:
+            return False
+        is_creation = effect.statement.words[0] == "CREATE" and not effect.gone
+        if is_creation and None in there and "INDEX" not in effect.statement.words[:3]:
+            return False
+        if any(gone) or None in there:
+            raise self.refuse("nobody knows whether its last statement ran")
+        return True
+
+    def skip(self, cursor: Any, context: Any) -> None:
+        """Give the driver something to do that does nothing, and refuse to show a result."""
+
+        def refuse_result(result: CursorResult[Any]) -> CursorResult[Any]:
+            result.__class__ = SkippedResult
+            return result
+
+        with self.journal.off():
+            context.dialect.do_execute(cursor, NOTHING, (), context)
+        wrap_result(context, refuse_result)
+        self.has_skipped = True
+
+    def run_by(self, action: Action, effect: Effect, run: Callable[[], None]) -> None:
+        """Run a statement, and write an entry if it can end the transaction."""
+        match action:
+            case Action.ROWS if self.commits_rows() and not self.is_recorded:
+                self.journal.retry(partial(self.run_in_transaction, run))
+            case Action.ROWS:
+                self.is_pending = True
+                run()
+            case Action.SCHEMA | Action.AGAIN:
+                self.journal.retry(partial(self.run_recorded, action, effect, run))
+                self.is_pending, self.completed = False, self.journal.entry
+                if CHANGES_CATALOG & {*effect.statement.words}:
+                    self.journal.catalog = None
+            case Action.COMMIT:
+                self.record()
+                run()
+            case Action.ROLLBACK:
+                self.is_recorded = self.is_durable
+                run()
+            case Action.SESSION:
+                self.obstruct(f"the session is gone in which `{excerpt(effect)}` had an effect")
+                run()
+            case Action.UNKNOWN:
+                self.run_unknown(effect, run)
+            case Action.SETTING:
+                if SETS_CATALOG & set(re.findall(r"\w+", effect.statement.code.upper())):
+                    self.journal.catalog = None
+                run()
+            case _:
+                run()
+
+    def run_recorded(self, action: Action, effect: Effect, run: Callable[[], None]) -> None:
+        """Run a change of the schema, which commits the entry that is written before it."""
+        if not self.is_recorded:
+            before = self.look_up(effect) if action is Action.SCHEMA else ""
+            obstacle = self.now.obstacle
+            entry = replace(
+                self.previous, running=self.now.digest, before=before, obstacle=obstacle
+            )
+            self.begun = effect, entry
+            self.write(entry)
+        run()
+
+    def look_up(self, effect: Effect) -> str:
+        """Return a digest of how the objects of a statement are defined.
+
+        It is empty, and the revision cannot continue, if the server does not say so.
+        """
+        try:
+            with self.journal.off():
+                items = [read_definition(self.connection, item) for item in effect.objects]
+        except DBAPIError as error:
+            if error.connection_invalidated or error_code(error) in LOCK_ERRORS:
+                raise
+            self.obstruct(f"the effect of `{excerpt(effect)}` cannot be looked up")
+            return ""
+        return fingerprint(items)
+
+    def run_in_transaction(self, run: Callable[[], None]) -> None:
+        """Run a change of rows that is committed at once, together with its entry."""
+        with self.journal.off():
+            self.connection.exec_driver_sql("BEGIN")
+            try:
+                self.write(self.now)
+                run()
+            except BaseException:
+                with suppress(SQLAlchemyError):
+                    self.connection.exec_driver_sql("ROLLBACK")
+                raise
+            self.connection.exec_driver_sql("COMMIT")
+
+    def run_unknown(self, effect: Effect, run: Callable[[], None]) -> None:
+        """Run a statement after which the revision cannot continue, and note that before."""
+        self.obstruct(f"nobody knows what `{excerpt(effect)}` did")
+        if self.catalog.outlives_rollback(effect.statement):
+            self.write_apart()
+        elif not self.is_recorded:
+            self.write(self.now)
+        if locks_tables(effect.statement):  # which commits the entry, and allows no other
+            self.is_locked = self.is_durable = True
+        self.journal.catalog = None
+        run()
+
+    def elsewhere(
+        self, connection: Connection, _: Any, sql: str, parameters: Any, context: Any, __: bool
+    ) -> None:
+        """Note what the revision does on another connection."""
+        if self.journal.is_off or self.is_repeatable or connection is self.connection:
+            return
+        kinds = {statement.kind for statement in split(sql, connection.dialect.name)}
+        if kinds <= {Kind.READ}:
+            if self.is_behind and connection.dialect.name == self.connection.dialect.name:
+                self.reads.note(read_effect(sql), parameters, self.catalog)
+        elif not kinds <= {Kind.SESSION, Kind.TRANSACTION}:
+            if self.is_behind:
+                raise self.changed()
+            self.obstruct("it wrote over a connection of its own")
+            self.write_apart()
+
+    def obstruct(self, cause: str) -> None:
+        """Note why the revision cannot continue after an interruption."""
+        if not self.now.obstacle:
+            self.now = replace(self.now, obstacle=cause)
+
+    def write(self, entry: Entry) -> None:
+        """Write an entry; one with an obstacle is the last that is needed."""
+        self.journal.write(entry)
+        self.is_recorded = bool(entry.obstacle)
+
+    def write_apart(self) -> None:
+        """Write an obstacle so that it stays whatever becomes of the transaction."""
+        if not self.is_durable:
+            self.journal.write_apart(self.now)
+            self.is_durable = self.is_recorded = True
+
+    def record(self) -> None:
+        """Write how far the revision is, if rows were changed since that was written."""
+        if self.is_pending and not self.is_behind and not self.is_recorded:
+            self.write(self.now)
+        self.is_pending = False
+
+    def before_commit(self, connection: Connection) -> None:
+        """Write an entry that is committed together with what the revision commits."""
+        if not self.journal.is_off and not self.is_repeatable:
+            self.record()
+
+    def before_rollback(self, connection: Connection) -> None:
+        """Remember that an entry may be rolled back."""
+        if not self.journal.is_off:
+            self.is_recorded = self.is_durable
+
+    def commits_rows(self) -> bool:
+        """Whether the revision is in an `autocommit_block`."""
+        return self.connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+
+    def check_end(self) -> None:
+        """Do nothing unless the earlier run executed more than there is.
+
+        Raises:
+            CommandError: It did.
+        """
+        if self.is_behind:
+            raise self.changed()
+
+    def settle(self) -> None:
+        """Roll back, and write whether the change of the schema that began last is done."""
+        if self.connection.invalidated:
+            return
+        with self.journal.off():
+            self.connection.exec_driver_sql("ROLLBACK")
+            if self.is_locked:
+                self.connection.exec_driver_sql("UNLOCK TABLES")
+            self.journal.entry = entry = self.journal.read()
+            if not entry or not entry.running:
+                return
+            if entry == self.completed:
+                entry = replace(entry, done=entry.done + 1, digest=entry.running)
+            elif not self.begun or entry != self.begun[1] or not self.is_undone(*self.begun):
+                return
+            entry = replace(entry, running="", before="")
+            self.journal.write(entry if entry.done or entry.obstacle else None)
+            self.journal.commit()
+
+    def is_undone(self, effect: Effect, entry: Entry) -> bool:
+        """Whether a change that failed has left everything as it was."""
+        return not entry.before or self.look_up(effect) == entry.before
+
+    def changed(self) -> CommandError:
+        """Return an error which says that the statements are not those of the earlier run."""
+        return self.refuse("its statements are not those that ran before")
+
+    def refuse(self, cause: str) -> CommandError:
+        """Return an error which says why the revision cannot continue."""
+        return cannot_continue(self.known, cause)
+
+
+def is_returning(effect: Effect, context: ExecutionContext) -> bool:
+    """Whether a statement returns rows, which are not known any more when it is skipped."""
+    compiled: Any = context.compiled
+    return "RETURNING" in effect.statement.words or bool(
+        compiled and getattr(compiled, "effective_returning", None)
+    )
+
+
+def excerpt(effect: Effect) -> str:
+    """Return the begin of a statement for a message, without strings, which may be secret."""
+    code = effect.statement.code
+    return code if len(code) <= 60 else f"{code[:57]}..."
+
+
+def is_behind(connection: Connection) -> bool:
+    """Whether an earlier run of this revision has come further than it is now."""
+    progress: RevisionProgress | None = connection.info.get(INFO)
+    return progress is not None and progress.is_behind

@@ -7,13 +7,14 @@ from typing import Any, ClassVar, cast
 
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.base import BaseGuard
+from alembic_guardrails.guard.catalog import LOCK_ERRORS
 from alembic_guardrails.guard.failure import (
     CONNECTION_LOST,
     DATABASE_FULL,
     NO_PRIVILEGE,
     READ_ONLY,
 )
-from alembic_guardrails.guard.journal import Journal
+from alembic_guardrails.guard.journal import WAYS_OUT, Journal
 from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
 from sqlalchemy.exc import DBAPIError
 
@@ -21,9 +22,6 @@ from sqlalchemy.exc import DBAPIError
 class MySQLGuard(BaseGuard):
     """A lock of the server, and a journal, because every change of a table commits."""
 
-    # ER_LOCK_WAIT_TIMEOUT and ER_LOCK_DEADLOCK:
-    # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
-    LOCK_ERRORS = (1205, 1213)
     # A lock belongs to the server, not to a database, and its name has at most 64 characters. Newer
     # versions of MySQL have no MD5().
     LOCK_NAME = "CONCAT('alembic:', SHA2(DATABASE(), 224))"
@@ -68,26 +66,35 @@ class MySQLGuard(BaseGuard):
 
     def acquire_lock(self) -> None:
         super().acquire_lock()
-        self.journal = Journal(self.connection, self.execute)
+        self.journal = Journal(self.connection, self.retry)
 
     def run_revision(self, step: str, migrate: Callable[[], None]) -> None:
         self.step = step
-        with nullcontext() if self.is_stamp else cast(Journal, self.journal).kept(step):
+        journal = cast(Journal, self.journal)
+        with nullcontext() if self.is_stamp else journal.kept(step, self.is_repeatable):
             migrate()
 
-    def execute(self, statement: str, parameters: Any) -> None:
-        """Run a change of a table, again while a lock is not available.
+    def begin_statement(self, *details: Any) -> None:
+        if not (self.journal and self.journal.is_writing):
+            super().begin_statement(*details)
+
+    def end_statement(self, *details: Any) -> None:
+        if not (self.journal and self.journal.is_writing):
+            super().end_statement(*details)
+
+    def retry(self, execute: Callable[[], None]) -> None:
+        """Execute one statement, again while a lock is not available.
 
         The whole revision cannot be run again, because its earlier statements are committed.
         """
 
         def attempt() -> None:
             try:
-                self.connection.exec_driver_sql(statement, parameters or None)
-            except DBAPIError as error:
-                if error_code(error) not in self.LOCK_ERRORS:
+                execute()
+            except Exception as error:
+                if error_code(error) not in LOCK_ERRORS:
                     raise
-                raise LockNotAvailableError(str(error.orig)) from error
+                raise LockNotAvailableError(str(getattr(error, "orig", error))) from error
 
         retry(self.step, attempt, self.settings)
 
@@ -103,7 +110,10 @@ class MySQLGuard(BaseGuard):
         return "Changes of tables before this statement stay, and the journal has recorded them."
 
     def advise(self, error: DBAPIError) -> str:
-        return super().advise(error) or (
+        advice = super().advise(error)
+        if not advice and self.journal and self.journal.obstacle:
+            return f"Then {WAYS_OUT}. The revision does not continue by itself."
+        return advice or (
             "Correct the revision from this statement on, leave what is before it as it is, and run"
             " the command again. It continues at this statement."
         )

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from alembic import op
 from alembic.util import CommandError
 from alembic_guardrails.errors import IrreversibleError
-from alembic_guardrails.guard.journal import TABLE as JOURNAL
-from sqlalchemy import DDL, Connection, func, inspect, select, text
+from alembic_guardrails.guard.journal import is_behind
+from sqlalchemy import DDL, Connection, inspect, text
 
 DROP_TABLE = re.compile(r"DROP TABLE (.+)")
 
@@ -38,10 +38,10 @@ def require_missing_tables(drops: Iterable[str]) -> None:
     if op.get_context().as_sql:
         return
     connection = op.get_bind()
-    existing = find_table_names(connection)
     # An interrupted run has created some tables, where nothing is rolled back.
-    if JOURNAL.name in existing and connection.scalar(select(func.max(JOURNAL.c.done))):
+    if is_behind(connection):
         return
+    existing = find_table_names(connection)
     created = {re.sub('^public[.]|["`]', "", name) for name in dropped_tables(drops)}
     if found := existing & created:
         raise CommandError(

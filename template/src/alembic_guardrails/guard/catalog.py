@@ -1,0 +1,180 @@
+"""What a database of MySQL or MariaDB has that makes ordinary statements do more than they say."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from hashlib import sha256
+from itertools import zip_longest
+from re import sub
+
+from alembic_guardrails.errors import error_code
+from alembic_guardrails.guard.effects import FUNCTIONS, DatabaseObject, called_functions
+from alembic_guardrails.statements import Statement, split
+from sqlalchemy import Connection
+from sqlalchemy.dialects.mysql.reserved_words import (
+    RESERVED_WORDS_MARIADB,
+    RESERVED_WORDS_MYSQL,
+)
+from sqlalchemy.exc import DBAPIError
+
+# Tables whose rows do not roll back, other databases, the programs behind the names of tables and
+# columns, columns that change by themselves, and tables whose rows change by a foreign key.
+CATALOG = """
+SELECT 'rows', t.table_name, '' FROM information_schema.tables t
+WHERE t.table_schema = DATABASE() AND t.engine IS NOT NULL AND t.engine NOT IN
+(SELECT e.engine FROM information_schema.engines e WHERE e.transactions = 'YES')
+UNION ALL SELECT 'database', schema_name, '' FROM information_schema.schemata
+WHERE schema_name <> DATABASE()
+UNION ALL SELECT 'program', event_object_table, action_statement FROM information_schema.triggers
+WHERE trigger_schema = DATABASE()
+UNION ALL SELECT 'program', table_name, view_definition FROM information_schema.views
+WHERE table_schema = DATABASE()
+UNION ALL SELECT 'program', routine_name, routine_definition FROM information_schema.routines
+WHERE routine_schema = DATABASE()
+UNION ALL SELECT 'program', column_name, generation_expression FROM information_schema.columns
+WHERE table_schema = DATABASE() AND generation_expression <> ''
+UNION ALL SELECT 'touched', column_name, '' FROM information_schema.columns
+WHERE table_schema = DATABASE() AND extra LIKE '%on update%'
+UNION ALL SELECT 'delete', referenced_table_name, table_name
+FROM information_schema.referential_constraints
+WHERE constraint_schema = DATABASE() AND delete_rule NOT IN ('RESTRICT', 'NO ACTION')
+UNION ALL SELECT 'update', referenced_table_name, table_name
+FROM information_schema.referential_constraints
+WHERE constraint_schema = DATABASE() AND update_rule NOT IN ('RESTRICT', 'NO ACTION')
+UNION ALL SELECT 'rows', '', '' FROM information_schema.engines
+WHERE engine = @@default_storage_engine AND transactions <> 'YES'
+UNION ALL SELECT 'mode', @@sql_mode, ''
+"""
+
+# Words that name nothing unless they are quoted.
+RESERVED_WORDS = RESERVED_WORDS_MARIADB & RESERVED_WORDS_MYSQL
+
+# ER_LOCK_WAIT_TIMEOUT and ER_LOCK_DEADLOCK:
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+LOCK_ERRORS = (1205, 1213)
+
+# What a program can contain that no reading of it can follow.
+OPAQUE = {"CALL", "EXECUTE", "PREPARE"}
+
+# ER_NO_SUCH_TABLE, ER_SP_DOES_NOT_EXIST, ER_TRG_DOES_NOT_EXIST, ER_EVENT_DOES_NOT_EXIST and
+# ER_BAD_DB_ERROR.
+MISSING = {1049, 1146, 1305, 1360, 1539}
+
+# What changes with the rows of a table, which other sessions may write to.
+COUNTER = r" AUTO_INCREMENT=\d+"
+
+
+class Catalog:
+    """What a database has, read once."""
+
+    def __init__(self, connection: Connection) -> None:
+        options = {"no_parameters": True}
+        rows = connection.exec_driver_sql(CATALOG, execution_options=options).all()
+        self.rows = [(str(kind), str(name).lower(), str(text or "")) for kind, name, text in rows]
+
+    @cached_property
+    def databases(self) -> set[str]:
+        """The names of the other databases."""
+        return {name for kind, name, _ in self.rows if kind == "database"}
+
+    @cached_property
+    def tables_without_transactions(self) -> set[str]:
+        """The tables whose rows do not roll back; one without a name stands for new tables."""
+        return {name for kind, name, _ in self.rows if kind == "rows"}
+
+    @cached_property
+    def touched_columns(self) -> set[str]:
+        """The columns that change with any other column of their row."""
+        return {name for kind, name, _ in self.rows if kind == "touched"}
+
+    def with_cascades(self, tables: set[str], is_update: bool) -> set[str]:
+        """Return tables, and those whose rows change with theirs by a foreign key."""
+        kind = "update" if is_update else "delete"
+        found = {*tables}
+        while new := {
+            text.lower()
+            for rule, name, text in self.rows
+            if rule == kind and name in found and text.lower() not in found
+        }:
+            found |= new
+        return found
+
+    def can_misread(self, statement: Statement) -> bool:
+        """Whether the mode of the session makes strings end elsewhere than they seem to."""
+        modes = {name for kind, name, _ in self.rows if kind == "mode"}
+        return "\\" in statement.text and any("no_backslash_escapes" in mode for mode in modes)
+
+    @cached_property
+    def programs(self) -> dict[str, list[Statement]]:
+        """The statements that using a name can run: triggers, views, routines, cascades."""
+        found: dict[str, list[Statement]] = {}
+        for kind, name, text in self.rows:
+            if kind == "program":
+                found.setdefault(name, []).extend(split(text, "mysql"))
+        return found
+
+    def statements_behind(self, statement: Statement) -> list[Statement]:
+        """Return a statement, and those that it can run through triggers, views and routines."""
+        found = [statement]
+        names = identifiers(statement)
+        left = {*names}
+        while left:
+            behind = [item for name in left for item in self.programs.get(name, ())]
+            found += behind
+            left = {name for item in behind for name in identifiers(item)} - names
+            names |= left
+        return found
+
+    def names_behind(self, statement: Statement) -> set[str]:
+        """Return all identifiers that matter to a statement, in small letters."""
+        return {name for item in self.statements_behind(statement) for name in identifiers(item)}
+
+    def calls_unknown(self, statement: Statement) -> bool:
+        """Whether a statement can run a function that is not known to be pure."""
+        behind = self.statements_behind(statement)
+        return any(next(called_functions(item), None) or OPAQUE & {*item.words} for item in behind)
+
+    def outlives_rollback(self, statement: Statement) -> bool:
+        """Whether a statement can change what a rollback leaves as it is."""
+        names = self.names_behind(statement)
+        behind = self.statements_behind(statement)
+        return bool(
+            names & self.tables_without_transactions
+            or names & self.databases
+            or any({"EXECUTE", "PREPARE"} & {*item.words} for item in behind)
+        )
+
+
+def identifiers(statement: Statement) -> set[str]:
+    """Return the identifiers in a statement, in small letters; words and strings are among them.
+
+    A string can be the name of a table that a query of information_schema asks for.
+    """
+    names = set()
+    for token, after in zip_longest(statement.tokens, statement.words[1:]):
+        if token.kind == "string":
+            names.add(token.text[1:-1].lower())
+        elif token.kind == "name" or not (after == "(" and token.word in FUNCTIONS):
+            names.add(token.identifier.lower())
+    return names - RESERVED_WORDS - {""}
+
+
+def read_definition(connection: Connection, item: DatabaseObject) -> str | None:
+    """Return how the server defines an object; None if there is none.
+
+    Raises:
+        DBAPIError: The server did not say so.
+    """
+    try:
+        query = f"SHOW CREATE {item.kind} {item.name}"
+        row = connection.exec_driver_sql(query, execution_options={"no_parameters": True}).one()
+    except DBAPIError as error:
+        if error_code(error) not in MISSING:
+            raise
+        return None
+    # Triggers have the time of their creation in the last column, which is no definition.
+    return sub(COUNTER, "", " ".join(str(value) for value in row[1:4]))
+
+
+def fingerprint(definitions: Iterable[str | None]) -> str:
+    """Return a digest of definitions."""
+    return sha256(repr([*definitions]).encode()).hexdigest()

@@ -1,0 +1,273 @@
+"""Revisions on a server, run in forks that are killed: for the tests of the journal."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent, indent
+from typing import Any
+
+import pymysql
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from pymysql.constants import COMMAND
+from servers import Server, mariadb
+from sqlalchemy import URL, Connection, create_engine
+
+ENV = """
+from alembic import context
+from alembic_guardrails.guard import guarding
+from alembic_guardrails.guard.failure import Activity
+from sqlalchemy import create_engine
+
+options = context.config.attributes
+with create_engine(options["url"]).connect() as connection:
+    context.configure(connection=connection, transactional_ddl=False)
+    if options["settings"]:
+        guard = guarding(context.get_context(), options["settings"], Activity())
+        with guard, context.begin_transaction():
+            context.run_migrations()
+    else:
+        with context.begin_transaction():
+            context.run_migrations()
+        connection.commit()  # which stock Alembic forgets if a revision has committed
+"""
+
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+from alembic_guardrails.op import backfill
+from sqlalchemy import orm, text
+
+revision, down_revision = "r1", None
+{head}
+
+def upgrade():
+    bind = op.get_bind()
+{body}
+
+def downgrade():
+    pass
+"""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where a run is killed: at which message to the server, or at one with these words, and how.
+
+    `before` it is sent, just after it is `sent`, `after` its answer; or the `server` dies, `delay`
+    seconds after it got the message.
+    """
+
+    way: str
+    message: int = 0
+    delay: float = 0
+    words: str = ""
+
+
+class Machine:
+    """A server that can be killed."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        assert server.socket
+        self.folder = server.socket.parent
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process of the server."""
+        return int((self.folder / "pid").read_text())
+
+    def take_over(self) -> None:
+        """Start the server anew, in the place of the one that runs, which is another's child."""
+        pid = self.pid
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+        # What is committed has to survive a kill of the server.
+        self.command = [*arguments, "--innodb-flush-log-at-trx-commit=2"]
+        os.kill(pid, signal.SIGKILL)
+        while self.server.answers():
+            time.sleep(0.01)
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, and wait for it."""
+        libc = ctypes.CDLL(None)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=lambda: libc.prctl(1, signal.SIGKILL),  # with its parent
+            )
+        deadline = time.monotonic() + 60
+        while not self.server.answers():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            time.sleep(0.02)
+
+    def recover(self) -> None:
+        """Start the server again if a run has killed it."""
+        assert self.process
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.2)
+            self.start()
+
+
+@contextmanager
+def machine() -> Iterator[Machine]:
+    """Yield a private MariaDB server that can be killed."""
+    with mariadb() as server:
+        running = Machine(server)
+        running.take_over()
+        try:
+            yield running
+        finally:
+            assert running.process
+            running.process.kill()
+            running.process.wait(30)
+
+
+@dataclass
+class Service:
+    """An Alembic environment with one revision, and its database."""
+
+    path: Path
+    url: URL
+    machine: "Machine"
+
+    def __post_init__(self) -> None:
+        (self.path / "versions").mkdir(parents=True, exist_ok=True)
+        (self.path / "env.py").write_text(ENV)
+
+    @property
+    def log(self) -> Path:
+        """What the runs have printed."""
+        return self.path / "log"
+
+    def write(self, body: str, head: str = "") -> None:
+        """Write the revision."""
+        source = REVISION.format(head=head, body=indent(dedent(body), "    ") or "    pass")
+        (self.path / "versions" / "r1.py").write_text(source)
+
+    def prepare(self, statements: list[str]) -> None:
+        """Run statements on the database."""
+        with self.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            connection.commit()
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Yield a connection."""
+        engine = create_engine(self.url)
+        with engine.connect() as connection:
+            yield connection
+        engine.dispose()
+
+    def upgrade(self, settings: Any, kill: Kill | None = None) -> int:
+        """Run `alembic upgrade head` in a fork; return 0, 1 or minus a signal.
+
+        Without settings of a guard, it is stock Alembic that runs.
+        """
+        config = Config()
+        config.set_main_option("script_location", str(self.path))
+        config.attributes.update(url=self.url, settings=settings, configure_logger=False)
+        sys.stdout.flush()
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                sys.stdout = sys.stderr = self.log.open("w", buffering=1)
+                sys.dont_write_bytecode = True
+                if kill:
+                    arm(kill, self.machine.pid)
+                command.upgrade(config, "head")
+                code = 0
+            except CommandError as error:
+                print(f"FAILED: {error}")
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def scalar(self, query: str) -> Any:
+        """Return what a query finds."""
+        with self.connect() as connection:
+            return connection.exec_driver_sql(query).scalar()
+
+    def state(self) -> dict[str, Any]:
+        """Return definitions and rows; not the numbers that the server counts up."""
+        found: dict[str, Any] = {}
+        with self.connect() as connection:
+            tables = connection.exec_driver_sql(
+                "SELECT table_name, table_type FROM information_schema.tables"
+                " WHERE table_schema = DATABASE()"
+            ).all()
+            for table, kind in tables:
+                shown = connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`").one()[1]
+                shown = str(shown).replace(str(self.url.database), "")
+                found[table] = " ".join(
+                    word for word in shown.split(" ") if "AUTO_INCREMENT=" not in word
+                )
+                if kind != "SEQUENCE":
+                    columns = connection.exec_driver_sql(
+                        "SELECT column_name FROM information_schema.columns WHERE"
+                        f" table_schema = DATABASE() AND table_name = '{table}'"
+                        " AND extra NOT LIKE '%%auto_increment%%'"
+                    ).scalars()
+                    names = ", ".join(f"`{column}`" for column in columns) or "1"
+                    rows = connection.exec_driver_sql(f"SELECT {names} FROM `{table}`").all()
+                    found[f"rows of {table}"] = sorted(map(repr, rows))
+            for kind in ("PROCEDURE", "FUNCTION"):
+                shown = connection.exec_driver_sql(f"SHOW {kind} STATUS WHERE db = DATABASE()")
+                found[kind] = sorted(row[1] for row in shown)
+            triggers = connection.exec_driver_sql("SHOW TRIGGERS").all()
+            found["TRIGGER"] = sorted(row[0] for row in triggers)
+        return found
+
+
+def arm(kill: Kill, server: int) -> None:
+    """Have this process, or the server, killed at a message."""
+    seen = 0
+    is_now = False
+    connection: Any = pymysql.connections.Connection
+    execute, read = connection._execute_command, connection._read_packet
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def execute_command(self: Any, kind: int, sql: Any) -> None:
+        nonlocal seen, is_now
+        if kind == COMMAND.COM_QUERY:
+            seen += 1
+            text = sql if isinstance(sql, str) else sql.decode(errors="replace")
+            is_named = kill.words in text and "alembic_journal" not in text
+            is_now = is_named if kill.words else seen == kill.message
+        if is_now and kill.way == "before":
+            die()
+        execute(self, kind, sql)
+        if is_now and kill.way == "sent":
+            die()
+        if is_now and kill.way == "server":
+            time.sleep(kill.delay)
+            os.kill(server, signal.SIGKILL)
+
+    def read_packet(self: Any, *arguments: Any) -> Any:
+        packet = read(self, *arguments)
+        if is_now and kill.way == "after":
+            die()
+        return packet
+
+    connection._execute_command = execute_command
+    connection._read_packet = read_packet

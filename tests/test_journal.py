@@ -1,0 +1,304 @@
+"""Interrupted revisions on MariaDB: they end as undisturbed ones do, or are refused."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+from alembic_guardrails.settings import MigrationSettings
+from journals import Kill, Machine, Service, machine
+from revisions import BEFORE, compose
+from servers import ServerUnavailable
+
+pytestmark = pytest.mark.slow
+
+REFUSAL = re.compile(r"FAILED: .* was interrupted [^\n]*`alembic stamp <revision>`[^\n]*\Z")
+
+SWEPT = 2000
+SLICE = 6
+
+
+@pytest.fixture(scope="session")
+def server(unavailable: Callable[[str], None]) -> Iterator[Machine]:
+    """A MariaDB server of these tests alone, because they kill it."""
+    with ExitStack() as stack:
+        try:
+            yield stack.enter_context(machine())
+        except ServerUnavailable as error:
+            unavailable(str(error))
+
+
+@pytest.fixture
+def services(server: Machine, tmp_path: Path) -> Iterator[Callable[[], Service]]:
+    """Make services, each with an empty database."""
+    with ExitStack() as stack:
+
+        def make() -> Service:
+            url = stack.enter_context(server.server.scratch_database())
+            url = url.set(drivername="mysql+pymysql")
+            return Service(tmp_path / str(url.database), url, server)
+
+        yield make
+
+
+def settings(service: Service) -> MigrationSettings:
+    """Return the settings for a service's database."""
+    return MigrationSettings(service.url, migration_wait=20)
+
+
+def finish(service: Service) -> bool:
+    """Upgrade a service that was interrupted; return whether that was done and not refused."""
+    if service.upgrade(settings(service)) == 0:
+        return True
+    last = service.log.read_text().strip().splitlines()[-1]
+    assert REFUSAL.match(last), service.log.read_text()
+    return False
+
+
+@dataclass(frozen=True)
+class Case:
+    """A revision, how it is interrupted, and what a query then finds.
+
+    Without a way it is only run; "mended" runs it with an error after its last statement.
+    """
+
+    before: list[str]
+    body: str
+    kill: Kill | None = None
+    is_broken: bool = False
+    query: str = "SELECT 1"
+    right: int = 1
+    can_continue: bool = True
+
+
+A = "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, n INT)"
+ONE = "INSERT INTO a (n) VALUES (1)"
+B = 'op.execute("CREATE TABLE b (n INT)")'
+COUNT = "SELECT COUNT(*) FROM a"
+INDEXES = (
+    "SELECT COUNT(DISTINCT index_name) FROM information_schema.statistics"
+    " WHERE table_schema = DATABASE() AND table_name = 'a'"
+)
+KEYS = (
+    "SELECT COUNT(*) FROM information_schema.referential_constraints"
+    " WHERE constraint_schema = DATABASE() AND table_name = 'a'"
+)
+ORM = """
+class Base(orm.DeclarativeBase): pass
+class A(Base):
+    __tablename__ = "a"
+    id = sa.Column(sa.Integer, primary_key=True)
+    n = sa.Column(sa.Integer)
+session = orm.Session(bind)
+session.add_all([A(n=n) for n in range(5)])
+session.flush()
+session.commit()
+"""
+
+CASES = {
+    "a query behind a comment": Case(
+        [A, ONE], "assert len(bind.execute(text('-- which\\nSELECT n FROM a')).all()) == 1"
+    ),
+    "rows of a command": Case([A], "assert bind.execute(text('CHECK TABLE a')).all()"),
+    "rows of a procedure": Case(
+        [A, ONE, "CREATE PROCEDURE p() SELECT n FROM a"],
+        "assert len(bind.execute(text('CALL p()')).all()) == 1",
+    ),
+    "the count of changed rows behind a comment": Case(
+        [A, ONE], "assert bind.execute(text('-- all\\nUPDATE a SET n = n + 1')).rowcount == 1"
+    ),
+    "locked tables": Case(
+        [A],
+        'op.execute("LOCK TABLES a WRITE")\nop.execute("INSERT INTO a VALUES (1, 1)")\n'
+        'op.execute("UNLOCK TABLES")',
+        query=COUNT,
+    ),
+    "a function that writes": Case(
+        [
+            A,
+            "CREATE FUNCTION f() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO a (n) VALUES (9);"
+            " RETURN 1; END",
+        ],
+        f'op.execute("SELECT f()")\n{B}',
+        is_broken=True,
+        query=COUNT,
+        can_continue=False,
+    ),
+    "a variable of the session": Case(
+        [A, ONE],
+        'op.execute("SET @m = (SELECT MAX(id) + 1 FROM a)")\n'
+        f'op.execute("INSERT INTO a (n) VALUES (@m)")\n{B}\n'
+        'op.execute("INSERT INTO b (n) VALUES (@m)")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        right=2,
+        can_continue=False,
+    ),
+    "the last number that was given out": Case(
+        [A],
+        f'op.execute("{ONE}")\n{B}\nop.execute("INSERT INTO b (n) VALUES (LAST_INSERT_ID())")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        can_continue=False,
+    ),
+    "rows of a session": Case(
+        [A], f"{ORM}\n{B}", is_broken=True, query=COUNT, right=5, can_continue=False
+    ),
+    "an index without a name": Case(
+        [A],
+        'op.execute("ALTER TABLE a ADD INDEX (n)")',
+        Kill("after", words="ADD INDEX"),
+        query=INDEXES,
+        right=2,
+    ),
+    "a foreign key without a name": Case(
+        ["CREATE TABLE c (id INT PRIMARY KEY)", A],
+        'op.execute("ALTER TABLE a ADD FOREIGN KEY (n) REFERENCES c (id)")',
+        Kill("after", words="ADD FOREIGN"),
+        query=KEYS,
+    ),
+    "an insert with a comment that commits itself": Case(
+        [A],
+        f"with op.get_context().autocommit_block():\n    op.execute('-- one\\n{ONE}')\n{B}",
+        Kill("after", words="INSERT INTO a"),
+        query=COUNT,
+    ),
+    "a table from a temporary one": Case(
+        [A, ONE],
+        'op.execute("CREATE TEMPORARY TABLE t AS SELECT * FROM a")\n'
+        'op.execute("CREATE TABLE c AS SELECT *, SLEEP(0.1) FROM t")',
+        Kill("server", words="SLEEP(0.1)", delay=0.05),
+        query="SELECT COUNT(*) FROM c",
+        can_continue=False,
+    ),
+    "a table without transactions": Case(
+        [f"{A} ENGINE=MyISAM", ONE],
+        f'op.execute("UPDATE a SET n = n + 1")\n{B}',
+        Kill("after", words="UPDATE a"),
+        query="SELECT n FROM a",
+        right=2,
+        can_continue=False,
+    ),
+    "a server that dies in a change of the schema": Case(
+        [A, ONE],
+        'op.execute("ALTER TABLE a ADD COLUMN m INT, ADD UNIQUE (m), FORCE")',
+        Kill("server", words="ALTER TABLE a"),
+        query=INDEXES,
+        right=2,
+    ),
+    "a trigger that writes to a table without transactions": Case(
+        [
+            A,
+            "CREATE TABLE m (n INT) ENGINE=MyISAM",
+            "CREATE TRIGGER w AFTER INSERT ON a FOR EACH ROW INSERT INTO m VALUES (1)",
+        ],
+        f'op.execute("{ONE}")',
+        Kill("after", words="INSERT INTO a"),
+        query="SELECT COUNT(*) FROM m",
+        can_continue=False,
+    ),
+    "a query before what it would see": Case(
+        [A],
+        f'n = bind.scalar(text("{COUNT}"))\nop.execute("{ONE}")\n{B}\n'
+        'op.execute(f"INSERT INTO b VALUES ({n})")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        right=0,
+        can_continue=False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_statement_counts_once(case: Case, services: Callable[[], Service]) -> None:
+    """Each case ends as it should without an interruption, and with one is never wrong."""
+    undisturbed, interrupted = services(), services()
+    for service in (undisturbed, interrupted):
+        service.prepare(case.before)
+        service.write(case.body)
+    assert undisturbed.upgrade(settings(undisturbed)) == 0, undisturbed.log.read_text()
+    assert undisturbed.scalar(case.query) == case.right
+
+    if case.is_broken:
+        interrupted.write(f'{case.body}\nop.execute("nonsense")')
+    if case.is_broken or case.kill:
+        assert interrupted.upgrade(settings(interrupted), case.kill) != 0
+        interrupted.machine.recover()
+    interrupted.write(case.body)
+    is_done = finish(interrupted)
+
+    assert is_done == case.can_continue
+    if is_done:
+        assert interrupted.state() == undisturbed.state()
+
+
+ADDS_WHAT_IS_MISSING = """
+if "n" not in {column["name"] for column in sa.inspect(bind).get_columns("a")}:
+    op.add_column("a", sa.Column("n", sa.Integer))
+if "m" not in {column["name"] for column in sa.inspect(bind).get_columns("a")}:
+    op.add_column("a", sa.Column("m", sa.Integer))
+"""
+
+
+@pytest.mark.parametrize("is_repeatable", [True, False])
+def test_a_repeatable_revision_runs_again(
+    is_repeatable: bool, services: Callable[[], Service]
+) -> None:
+    """Its author has said so; without that it is refused, and the refusal says how to do that."""
+    service = services()
+    service.prepare(["CREATE TABLE a (id INT PRIMARY KEY)"])
+    service.write(ADDS_WHAT_IS_MISSING, "repeatable = True" if is_repeatable else "")
+    assert service.upgrade(settings(service), Kill("after", words="ADD COLUMN n")) != 0
+
+    assert finish(service) == is_repeatable
+    service.write(ADDS_WHAT_IS_MISSING, "repeatable = True")
+    assert finish(service)
+    assert (
+        service.scalar(
+            "SELECT COUNT(*) FROM information_schema.columns WHERE"
+            " table_schema = DATABASE() AND table_name = 'a'"
+        )
+        == 3
+    )
+
+
+def check(seed: int, services: Callable[[], Service]) -> None:
+    """Compare a revision composed at random with stock Alembic, undisturbed and interrupted."""
+    random = Random(seed)
+    revision = compose(random)
+    stock, undisturbed, interrupted = services(), services(), services()
+    for service in (stock, undisturbed, interrupted):
+        service.prepare(BEFORE)
+        service.write(revision.body)
+    about = f"seed {seed}:\n{revision.body}\n"
+    assert stock.upgrade(None) == 0, about + stock.log.read_text()
+    expected = stock.state()
+    assert undisturbed.upgrade(settings(undisturbed)) == 0, about + undisturbed.log.read_text()
+    assert undisturbed.state() == expected, about
+
+    way = random.choice(["mended", "before", "sent", "after", "after", "after", "server"])
+    if way == "mended":
+        interrupted.write(revision.broken(random.randint(0, len(revision.pieces))))
+        assert interrupted.upgrade(settings(interrupted)) == 1, about
+        interrupted.write(revision.body)
+    else:
+        kill = Kill(way, random.randint(8, 60), random.random() * 0.03)
+        about += f"{kill}\n"
+        interrupted.upgrade(settings(interrupted), kill)
+        interrupted.machine.recover()
+    if finish(interrupted):
+        assert interrupted.state() == expected, about
+
+
+@pytest.mark.parametrize("seed", range(SLICE))
+def test_some_interrupted_revisions(seed: int, services: Callable[[], Service]) -> None:
+    check(seed, services)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("seed", range(SLICE, SWEPT))
+def test_interrupted_revisions(seed: int, services: Callable[[], Service]) -> None:
+    check(seed, services)
