@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Render
-from context import is_taken
+from context import InvalidAnswer, is_taken
 from copier import run_copy
 from copier.errors import UserMessageError
 from drivers import NAMES_OF_DRIVERS
@@ -111,6 +111,18 @@ def test_null_is_no_answer(template: Path, tmp_path: Path, name: str) -> None:
         run_copy(str(template), tmp_path / "to", data={name: None}, defaults=True, unsafe=True)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_wraps_at_words() -> None:
+    """On the screen; as a text it is one line."""
+    sentence = f"driver: Choose one of {', '.join(f'driver{number}' for number in range(20))}."
+
+    error = InvalidAnswer(sentence)
+
+    lines = error.message.splitlines()
+    assert len(lines) > 1
+    assert all(len(line) < 80 for line in lines)
+    assert " ".join(lines) == str(error) == sentence
 
 
 def copier(template: Path, destination: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
