@@ -151,11 +151,12 @@ def identifiers(statement: Statement) -> set[str]:
     """
     names = set()
     for token, after in zip_longest(statement.tokens, statement.words[1:]):
+        name = token.identifier.lower()
         if token.kind == "string":
             names.add(token.text[1:-1].lower())
-        elif token.kind == "name" or not (after == "(" and token.word in FUNCTIONS):
-            names.add(token.identifier.lower())
-    return names - RESERVED_WORDS - {""}
+        elif token.kind == "name" or (name not in RESERVED_WORDS and not (after == "(" and token.word in FUNCTIONS)):
+            names.add(name)
+    return names - {""}
 
 
 def read_definition(connection: Connection, item: DatabaseObject) -> str | None:
