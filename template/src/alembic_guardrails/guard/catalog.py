@@ -152,9 +152,10 @@ def identifiers(statement: Statement) -> set[str]:
     names = set()
     for token, after in zip_longest(statement.tokens, statement.words[1:]):
         name = token.identifier.lower()
+        is_call = after == "(" and token.word in FUNCTIONS
         if token.kind == "string":
             names.add(token.text[1:-1].lower())
-        elif token.kind == "name" or (name not in RESERVED_WORDS and not (after == "(" and token.word in FUNCTIONS)):
+        elif token.kind == "name" or (name not in RESERVED_WORDS and not is_call):
             names.add(name)
     return names - {""}
 
