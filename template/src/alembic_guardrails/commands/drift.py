@@ -1,7 +1,5 @@
 """Find what was changed in a database without a migration."""
 
-from collections.abc import Sequence
-
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -72,31 +70,31 @@ def read_database(
     """Read the revision of a database, None at base, and its schema.
 
     Raises:
-        CommandError: Alembic has never run there, or it is at several revisions or at one that the
-            migrations do not have.
+        CommandError: Alembic has never run there, or the database is at several revisions, or at
+            one that the migrations do not have any more.
     """
     if not inspect(connection).has_table(VERSION_TABLE):
         raise CommandError("The database has no revision yet: `alembic upgrade head` comes first.")
     revisions = connection.scalars(CURRENT).all()
-    check_known(directory, revisions)
-    if len(revisions) > 1:
-        raise CommandError(f"The database is at several revisions: {', '.join(revisions)}.")
-    return (revisions[0] if revisions else None), snapshot(connection)
-
-
-def check_known(directory: ScriptDirectory, revisions: Sequence[str]) -> None:
-    """Check that the migrations have the revisions of the database.
-
-    Raises:
-        CommandError: They do not, another revision has superseded one, or one was moved.
-    """
+    # These say what the database needs, also at several revisions.
     check_not_superseded(directory, revisions)
     check_not_moved(directory, revisions)
-    for revision in revisions:
-        try:
-            directory.get_revision(revision)
-        except CommandError:
-            message = (
-                f"The database is at revision {revision}, which is not among these migrations."
-            )
-            raise CommandError(message) from None
+    if len(revisions) > 1:
+        raise CommandError(f"The database is at several revisions: {', '.join(revisions)}.")
+    if not revisions:
+        return None, snapshot(connection)
+    check_known(directory, revisions[0])
+    return revisions[0], snapshot(connection)
+
+
+def check_known(directory: ScriptDirectory, revision: str) -> None:
+    """Check that the migrations have a revision.
+
+    Raises:
+        CommandError: They do not.
+    """
+    try:
+        directory.get_revision(revision)
+    except CommandError:
+        message = f"The database is at revision {revision}, which is not among these migrations."
+        raise CommandError(message) from None
