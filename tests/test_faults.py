@@ -54,6 +54,12 @@ def test_what_a_failure_prints(service: Project) -> None:
 
 
 @pytest.mark.sweep
+@pytest.mark.parametrize("setup", [setup for setup in SETUPS if setup not in PROGRAMS], ids=str)
+def test_what_a_failure_prints_with_every_driver(service: Project) -> None:
+    run_tests(service, "in_service/failures.py")
+
+
+@pytest.mark.sweep
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_all_races(service: Project) -> None:
     service.environment["ROUNDS"] = "5"

@@ -16,6 +16,7 @@ from alembic import command
 from alembic.config import Config, main
 from alembic.util import CommandError
 from alembic_guardrails import run_with_connection
+from alembic_guardrails.__main__ import main as migrations
 from alembic_guardrails.guard.postgresql import PostgreSQLGuard
 from runner import (
     LOG,
@@ -409,6 +410,35 @@ def test_a_concurrent_index_is_alone_in_its_revision(first: bool) -> None:
 
     write_revision(index)
     assert run_alembic("upgrade", "faulty") == 0, LOG.read_text()
+
+
+CONCURRENT = 'op.create_index("ix_a", "remarks", ["body"], postgresql_concurrently=True)'
+IN_BLOCK = f"with op.get_context().autocommit_block():\n        {CONCURRENT}"
+
+
+@only_postgresql
+@pytest.mark.parametrize(
+    ("body", "works"),
+    [
+        ('create_index_concurrently("ix_a", "remarks", ["body"])', True),
+        (IN_BLOCK, True),
+        (CONCURRENT, False),
+        (CONCURRENT.replace("create_index", "drop_index").replace(', ["body"]', ""), False),
+        ('op.execute("CREATE INDEX CONCURRENTLY ix_a ON remarks (body)")', False),
+        ('op.execute("REINDEX TABLE CONCURRENTLY remarks")', False),
+    ],
+)
+def test_concurrent_statements_work_or_lint_names_them(body: str, works: bool) -> None:
+    write_revision(body)
+    code = end(start(lambda: migrations(["lint", "--rev-range", "faulty:faulty"])))
+    named = "ban-concurrent-index-creation-in-transaction" in LOG.read_text()
+
+    if works:
+        assert (code, named) == (0, False), LOG.read_text()
+        assert run_alembic("upgrade", "faulty") == 0, LOG.read_text()
+    else:
+        assert (code, named) == (1, True), LOG.read_text()
+        assert "Use create_index_concurrently" in fail("upgrade", "faulty")
 
 
 @only_servers

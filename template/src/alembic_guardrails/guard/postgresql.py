@@ -18,6 +18,11 @@ from alembic_guardrails.guard.locks import LockNotAvailableError, format_millise
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
+CONCURRENTLY = (
+    "Use create_index_concurrently or drop_index_concurrently of alembic_guardrails.op, in a "
+    "revision of its own; `migrations lint` finds such statements."
+)
+
 
 class PostgreSQLGuard(BaseGuard):
     """An advisory lock, and one transaction for each revision."""
@@ -29,6 +34,7 @@ class PostgreSQLGuard(BaseGuard):
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     ADVICE: ClassVar = {
         ("42501",): NO_PRIVILEGE,
+        ("25001",): CONCURRENTLY,
         ("25006",): READ_ONLY,
         ("53100", "53200"): DATABASE_FULL,
         ("57P01", "57P02", "08000", "08003", "08006"): CONNECTION_LOST,
