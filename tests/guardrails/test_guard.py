@@ -83,6 +83,27 @@ def test_a_lock_that_is_not_released(project: Project, monkeypatch: pytest.Monke
     assert tables(project) == {"a", "alembic_version"}
 
 
+def test_a_lock_that_is_lost_in_an_autocommit_block(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.revision(
+        "one",
+        """
+        import sqlite3
+        with op.get_context().autocommit_block():
+            op.execute("CREATE TABLE a (b INTEGER)")
+            other = sqlite3.connect("app.db", isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            op.get_bind().info["other"] = other
+        """,
+    )
+    monkeypatch.setenv("MIGRATION_WAIT", "0.1")
+
+    stays = r"0\.1 s\. What ran up to the end of the last autocommit_block stays\. The database is"
+    with pytest.raises(CommandError, match=stays):
+        project.upgrade()
+
+
 def test_a_lock_that_is_released(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     project.revision("one", CREATE)
 
@@ -331,14 +352,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_lock_is_asked_for_until_it_is_there(clock: list[float]) -> None:
     answers = iter([False, False, True])
-    locks.acquire(lambda: next(answers), "another migration", 10)
+    locks.acquire(lambda: next(answers), "another migration", 10, str)
     assert clock == [0.15, 0.15]
 
 
 def test_a_lock_is_asked_for_once_if_there_is_no_time(clock: list[float]) -> None:
-    locks.acquire(lambda: True, "another migration", 0)
+    locks.acquire(lambda: True, "another migration", 0, str)
     with pytest.raises(CommandError, match=r"^Another migration still holds the lock"):
-        locks.acquire(lambda: False, "another migration", 0)
+        locks.acquire(lambda: False, "another migration", 0, str)
     assert len(clock) == 1
 
 

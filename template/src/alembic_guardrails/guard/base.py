@@ -68,7 +68,8 @@ class BaseGuard:
 
     def acquire_lock(self) -> None:
         """Wait until no other migration of this database runs."""
-        acquire(self.try_lock, self.lock_holder, self.settings.migration_wait)
+        seconds = self.settings.migration_wait
+        acquire(self.try_lock, self.lock_holder, seconds, self.describe_state)
 
     def before_revision(self) -> None:
         """Prepare the connection for the transaction of the next revision."""

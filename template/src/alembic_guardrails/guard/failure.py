@@ -6,6 +6,7 @@ A program that calls Alembic gets the exception itself.
 import inspect
 import linecache
 import logging
+import os
 import signal
 import sys
 import sysconfig
@@ -162,6 +163,8 @@ def reporting_termination(activity: Activity) -> Iterator[None]:
             print(write_report(None, activity), file=sys.stderr, flush=True)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             signal.raise_signal(signal.SIGTERM)
+            # The first process of a container survives its own signal.
+            os._exit(128 + signal.SIGTERM)
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     thread = threading.Thread(target=wait, daemon=True)

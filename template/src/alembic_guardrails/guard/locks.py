@@ -22,8 +22,12 @@ def format_milliseconds(seconds: float) -> str:
     return f"{math.ceil(seconds * 1000)}ms"
 
 
-def acquire(try_lock: Callable[[], bool], holder: str, seconds: float) -> None:
+def acquire(
+    try_lock: Callable[[], bool], holder: str, seconds: float, describe_state: Callable[[], str]
+) -> None:
     """Call `try_lock` until it returns True, for `seconds` at most.
+
+    `describe_state` says for the message what the command has changed.
 
     Raises:
         CommandError: The holder, another session, has not released the lock in that time.
@@ -34,7 +38,7 @@ def acquire(try_lock: Callable[[], bool], holder: str, seconds: float) -> None:
         if time.monotonic() > deadline:
             raise CommandError(
                 f"{holder.capitalize()} still holds the lock on this database after {seconds:g} s."
-                " Nothing was changed. Run the command again when it has finished."
+                f" {describe_state()} Run the command again when it has finished."
             )
         if not is_logged:
             logger.warning("Waiting for %s on this database to finish", holder)
