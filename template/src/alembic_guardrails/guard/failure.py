@@ -31,7 +31,7 @@ STATEMENT_LINES = 4
 WIDTH = 200
 
 PACKAGE = Path(__file__).parents[1]
-LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
+STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 CORRECT = "Correct the revision, then run the command again."
 CONNECTION_LOST = (
@@ -263,4 +263,6 @@ def place_of(step: RevisionStep) -> Place:
 def is_owners(file: str) -> bool:
     """Whether code is the owner's own: not of Python, of a library, or of this package."""
     path = Path(file)
-    return path.is_absolute() and not any(map(path.is_relative_to, (PACKAGE, *LIBRARIES)))
+    is_installed = {"site-packages", "dist-packages"} & set(path.parts)
+    is_library = any(map(path.is_relative_to, (PACKAGE, STANDARD_LIBRARY)))
+    return path.is_absolute() and not (is_installed or is_library)
