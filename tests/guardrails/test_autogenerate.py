@@ -12,13 +12,19 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from alembic_guardrails._alembic import render_type
-from alembic_guardrails.autogenerate.compare import meaning, without_parentheses
+from alembic_guardrails.autogenerate.compare import (
+    compare_server_default,
+    meaning,
+    without_parentheses,
+)
+from alembic_guardrails.autogenerate.describe import describe_column
 from alembic_guardrails.autogenerate.filters import created_tables
 from alembic_guardrails.autogenerate.order import sort_tables
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
+from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from column_cases import Document, Guid, changes, expected_changes, models, upgrade
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
@@ -106,6 +112,7 @@ def targets(operation: Any) -> set[str]:
     return {key.target_fullname.partition(".")[0] for key in keys} - {operation.table_name}
 
 
+@settings(deadline=None)
 @given(tables(), st.data())
 def test_tables_are_sorted_within_their_places(metadata: sa.MetaData, data: st.DataObject) -> None:
     creates = [ops.CreateTableOp.from_table(table) for table in metadata.tables.values()]
@@ -136,6 +143,7 @@ def test_tables_are_sorted_within_their_places(metadata: sa.MetaData, data: st.D
                 assert all(other > place for other in others)
 
 
+@settings(deadline=None)
 @given(tables())
 def test_what_is_in_order_stays(metadata: sa.MetaData) -> None:
     creates: list[ops.MigrateOperation] = [
@@ -226,6 +234,40 @@ def test_what_sqlite_has_without_a_name() -> None:
     [changed, index] = cast(Any, script).upgrade_ops.ops
     assert changed.ops == [needed]
     assert isinstance(index, ops.CreateIndexOp)
+
+
+def reflected(connection: sa.Connection) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options of the foreign keys of two tables of SQLite."""
+    connection.exec_driver_sql("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    connection.exec_driver_sql(
+        "CREATE TABLE at_column (p INTEGER REFERENCES parent ON DELETE CASCADE ON UPDATE SET NULL)"
+    )
+    connection.exec_driver_sql("CREATE TABLE without (p INTEGER REFERENCES parent)")
+    keys = [sa.inspect(connection).get_foreign_keys(name)[0] for name in ("at_column", "without")]
+    return keys[0]["options"], keys[1]["options"]
+
+
+def test_actions_of_foreign_keys_at_a_column_are_read() -> None:
+    with sa.create_engine("sqlite://").connect() as connection:
+        reflect_actions(connection)
+        reflect_actions(connection)
+
+        assert reflected(connection) == ({"ondelete": "CASCADE", "onupdate": "SET NULL"}, {})
+
+
+def test_defaults_that_databases_keep_to_themselves() -> None:
+    """A column that is counted has a default of the database's; one without a model's has none."""
+    with sa.create_engine("sqlite://").connect() as connection:
+        upgrade(connection, column_with("x"))
+        context = MigrationContext.configure(connection)
+        counted = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True)).c.id
+        column = sa.Table("t", sa.MetaData(), sa.Column("c", sa.Integer)).c.c
+
+        assert not compare_server_default(context, counted, counted, None, "nextval('s')")
+        assert not compare_server_default(context, column, column, None, None)
+        assert compare_server_default(context, column, column, None, "1")
+        assert describe_column(connection, sa.types.NullType(), nullable=True) is None
+        assert sa.inspect(connection).get_table_names() == ["t"]
 
 
 # Types.

@@ -16,7 +16,7 @@ from alembic_guardrails.lint.rule import Finding, Reading
 from alembic_guardrails.lint.rules import BY_NAME, RULES, RULES_OF_SQUAWK
 from alembic_guardrails.lint.source import Source
 from alembic_guardrails.offline.recorder import Recorder
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lint_seeds import SAFE, UNSAFE, revision_text, seeds
 
@@ -153,6 +153,7 @@ DATABASES = [offline_context(name).dialect for name in DIALECTS]
 NUMBERS = st.integers(1, 300)
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS)
 def test_a_text_widens_if_it_gets_longer(short: int, long: int) -> None:
     """MySQL stores the length of a text in one byte up to 255 bytes, which are 63 characters."""
@@ -164,6 +165,7 @@ def test_a_text_widens_if_it_gets_longer(short: int, long: int) -> None:
         )
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS, st.integers(0, 5), st.integers(0, 5))
 def test_a_number_widens_if_it_keeps_its_scale(old: int, new: int, before: int, after: int) -> None:
     types = sa.Numeric(old, before), sa.Numeric(new, after)
@@ -177,6 +179,7 @@ BUILT_IN = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(BUILT_IN, BUILT_IN)
 def test_no_other_type_widens(old: Any, new: Any) -> None:
     is_text = isinstance(old, sa.String) and isinstance(new, sa.Text)
