@@ -264,7 +264,18 @@ def test_the_image_migrates_serves_and_ends(lone: Project, tmp_path: Path) -> No
 
     container = Project(image.path("."), lone.answers, dict(image.variables))
     container.environment["DATABASE_URL"] = f"{SETUPS[0].backend.name}:///{tmp_path}/data.db"
+    container.run("migrations", "create")
     assert "Running upgrade  -> 0001" in container.run("alembic", "upgrade", "head")
+    # What production needs, without a development dependency.
+    assert "head 0001" in container.run("migrations", "verify")
+    for command in ("drift", "repair", "sql"):
+        container.run("migrations", command)
+    written = container.run("alembic", "revision", "-m", "by hand")
+    assert written.count("WARN") == 1
+    assert "ruff is a development dependency" in written
+    [revision] = container.path.glob("migrations/versions/*by_hand.py")
+    assert "import sqlalchemy as sa\nfrom alembic import op\n" in revision.read_text("utf-8")
+    container.run("alembic", "upgrade", "head")
     port = str(free_port())
     serve, healthy = (
         [word.replace(image.port, port) for word in image.commands[name]]
