@@ -1,14 +1,18 @@
 """Rules for this repository's own files."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from alembic_guardrails.dialects import MODULES, module_for
 from drivers import BACKENDS
-from matrix import QUESTIONS, ROOT
+from fuzz import rendered
+from matrix import QUESTIONS, ROOT, SETUPS
 
 TEMPLATE = ROOT / "template"
+# What owners may import.
+PUBLIC = ("alembic_guardrails", "alembic_guardrails.op")
 FILES = sorted(
     path for path in TEMPLATE.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
 )
@@ -74,3 +78,35 @@ def test_the_readme_of_the_machinery_names_every_part() -> None:
     named = set(re.findall(r"`(\w+)/?`", (folder / "README.md").read_text(encoding="utf-8")))
 
     assert parts - {"__init__", "__pycache__", "op"} <= named
+
+
+IMPORT = re.compile(r"(?m)^\s*from (alembic_guardrails[\w.]*) import (?:\(([^)]+)\)|(.+))$")
+
+
+def test_owners_import_what_stays() -> None:
+    """In services, their tests, revisions and pages, and on the pages of this repository."""
+    texts = {path.name: path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md")}
+    for setup in SETUPS:
+        files = rendered(**setup.answers()).items()
+        texts |= {f"{setup}: {name}": text for name, text in files if "alembic_guard" not in name}
+    imports = [
+        (place, module, name.strip())
+        for place, text in texts.items()
+        for module, block, line in IMPORT.findall(text)
+        for name in (block or line).split(",")
+        if name.strip()
+    ]
+    public = {module: import_module(module).__all__ for module in PUBLIC}
+
+    assert len(imports) > 20
+    for place, module, name in imports:
+        assert name in public.get(module, ()), f"{place}: {name} of {module} is internal"
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_what_is_public_is_there(module: str) -> None:
+    imported = import_module(module)
+
+    assert [*imported.__all__] == sorted(imported.__all__)
+    for name in imported.__all__:
+        assert getattr(imported, name).__doc__
