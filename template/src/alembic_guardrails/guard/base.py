@@ -118,8 +118,10 @@ class BaseGuard:
             yield
             if not self.in_transaction:
                 self.heads.check()
-        except BaseException:
+        except BaseException as error:
             # An error in here would hide the first one.
+            with suppress(Exception):
+                self.activity.keep(error)
             with suppress(Exception):
                 self.end()
             raise

@@ -58,6 +58,14 @@ class Activity:
     describe_state: Callable[[], str] = lambda: ""
     advise: Callable[[DBAPIError], str] = lambda error: ""
 
+    def keep(self, error: BaseException) -> None:
+        """Keep what there is to say about an error, while the connection is still open."""
+        cause = find_cause(error)
+        state = self.describe_state()
+        advice = self.advise(cause) if isinstance(cause, DBAPIError) else ""
+        self.describe_state = lambda: state
+        self.advise = lambda error: advice
+
 
 @dataclass(frozen=True)
 class Place:
