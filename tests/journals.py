@@ -224,7 +224,7 @@ class Service:
                     columns = connection.exec_driver_sql(
                         "SELECT column_name FROM information_schema.columns WHERE"
                         f" table_schema = DATABASE() AND table_name = '{table}'"
-                        " AND extra NOT LIKE '%%auto_increment%%'"
+                        " AND extra NOT LIKE '%%auto_increment%%' ORDER BY ordinal_position"
                     ).scalars()
                     names = ", ".join(f"`{column}`" for column in columns) or "1"
                     rows = connection.exec_driver_sql(f"SELECT {names} FROM `{table}`").all()
