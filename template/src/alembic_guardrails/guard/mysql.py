@@ -16,6 +16,7 @@ from alembic_guardrails.guard.failure import (
 )
 from alembic_guardrails.guard.journal import WAYS_OUT, Journal
 from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
+from alembic_guardrails.guard.zero_dates import has_zero_dates, zero_dates_allowed
 from sqlalchemy.exc import DBAPIError
 
 
@@ -90,13 +91,29 @@ class MySQLGuard(BaseGuard):
 
         def attempt() -> None:
             try:
-                execute()
+                self.execute_change(execute)
             except Exception as error:
                 if error_code(error) not in LOCK_ERRORS:
                     raise
                 raise LockNotAvailableError(str(getattr(error, "orig", error))) from error
 
         retry(self.step, attempt, self.settings)
+
+    def execute_change(self, execute: Callable[[], None]) -> None:
+        """Execute one statement; let it change a table that has dates that are forbidden by now.
+
+        They are allowed for the second try of a statement that failed because of them, and for
+        nothing else: a database without such dates gets none.
+        """
+        statement = self.activity.statement
+        try:
+            execute()
+        except Exception as error:
+            with cast(Journal, self.journal).off():
+                if not has_zero_dates(self.connection, statement, error):
+                    raise
+            with zero_dates_allowed(self.connection, cast(Journal, self.journal).off):
+                execute()
 
     def after_revisions(self) -> None:
         journal = cast(Journal, self.journal)
