@@ -11,6 +11,8 @@ from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, 
 from alembic_guardrails.autogenerate.filters import Scope
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
+from alembic_guardrails.autogenerate.mysql import reflect_expressions
+from alembic_guardrails.autogenerate.silence import reading_quietly
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.guard import guarding
@@ -85,8 +87,10 @@ class Runner:
     def run_online(self, connection: Connection) -> None:
         """Run the command on a connection."""
         reflect_actions(connection)
+        reflect_expressions(connection)
         target = {"connection": connection}
-        self.run(connection.engine.url, connection.dialect.name, target)
+        with reading_quietly():
+            self.run(connection.engine.url, connection.dialect.name, target)
 
     def run(self, url: URL, dialect: str, target: dict[str, Any], **fixed: Any) -> None:
         """Run the command on a dialect's connection or URL."""

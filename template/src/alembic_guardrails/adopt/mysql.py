@@ -1,11 +1,10 @@
 """What SQLAlchemy does not tell of MySQL's and MariaDB's tables."""
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable
 from typing import Any
 
-from alembic_guardrails._alembic import add_index
 from alembic_guardrails.adopt.base import Database
+from alembic_guardrails.autogenerate.mysql import read_index_parts
 from sqlalchemy import (
     JSON,
     CheckConstraint,
@@ -14,8 +13,9 @@ from sqlalchemy import (
     FetchedValue,
     Index,
     MetaData,
-    RowMapping,
     Table,
+    TextClause,
+    UnaryExpression,
     text,
 )
 
@@ -26,12 +26,6 @@ DEFAULTS = text("""
 
 TYPES = text("""
     SELECT table_schema, table_name, column_name, column_type FROM information_schema.columns
-""")
-
-# All columns: MySQL has `expression` and `is_visible`, MariaDB `ignored`.
-INDEXES = text("""
-    SELECT * FROM information_schema.statistics WHERE table_schema = database()
-    ORDER BY table_name, index_name, seq_in_index
 """)
 
 # How many digits MariaDB shows of an integer, signed and unsigned, where nobody said it.
@@ -68,28 +62,16 @@ class MySQL(Database):
                 place = (table.schema or own_schema, table.name, column.name)
                 if column.server_default is None and place in with_default:
                     column.server_default = FetchedValue()
-        for table_name, name, parts in read_indexes(connection):
-            if table_name in metadata.tables:
-                complete_index(metadata.tables[table_name], name, parts)
+            complete_indexes(connection, table)
 
     def find_gaps(self, connection: Connection, metadata: MetaData) -> list[str]:
         """Find the invisible indexes, for which SQLAlchemy has no option."""
         return [
-            f"index {name} on table {table_name} is one that the optimizer ignores"
-            for table_name, name, parts in read_indexes(connection)
-            if table_name in metadata.tables
-            and (parts[0].get("is_visible") == "NO" or parts[0].get("ignored") == "YES")
+            f"index {name} on table {table.name} is one that the optimizer ignores"
+            for table in metadata.tables.values()
+            for name, parts in read_index_parts(connection, table.name).items()
+            if parts[0].get("is_visible") == "NO" or parts[0].get("ignored") == "YES"
         ]
-
-
-def read_indexes(connection: Connection) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-    """Read the indexes of all tables: table, name, and the details of each part, in order."""
-    rows: Iterable[RowMapping] = connection.execute(INDEXES).mappings().all()
-    details = [{name.lower(): value for name, value in row.items()} for row in rows]
-    for (table, index), parts in groupby(
-        details, lambda part: (part["table_name"], part["index_name"])
-    ):
-        yield table, index, [*parts]
 
 
 def complete_type(column: Column[Any], checks: set[str]) -> None:
@@ -104,35 +86,27 @@ def complete_type(column: Column[Any], checks: set[str]) -> None:
         column.type = JSON()
 
 
-def complete_index(table: Table, name: str, parts: list[dict[str, Any]]) -> None:
-    """Add the order of an index's columns, and the expressions among them."""
-    has_expressions = any(part.get("expression") for part in parts)
-    if not has_expressions and not any(part["collation"] == "D" for part in parts):
-        return
-    elements = [make_element(table, part, as_text=has_expressions) for part in parts]
-    existing: dict[Any, Index] = {index.name: index for index in table.indexes}
-    if (index := existing.get(name)) is None:  # all parts are expressions
-        index = add_index(name, elements[0], table, unique=not parts[0]["non_unique"])
-    index.expressions = elements
-    if not has_expressions:
-        index.info["ordered_columns"] = True
+def complete_indexes(connection: Connection, table: Table) -> None:
+    """Add the order of the columns and expressions in the indexes of a table."""
+    indexes: dict[Any, Index] = {index.name: index for index in table.indexes}
+    for name, parts in read_index_parts(connection, table.name).items():
+        is_descending = [part["collation"] == "D" for part in parts]
+        if name not in indexes or not any(is_descending):
+            continue
+        pairs = zip(indexes[name].expressions, is_descending, strict=True)
+        elements: Any = [descending(element) if is_d else element for element, is_d in pairs]
+        indexes[name].expressions = elements
+        # Alembic tells columns from expressions, but not in text.
+        indexes[name].info["ordered_columns"] = any(
+            isinstance(element, UnaryExpression) for element in elements
+        )
 
 
-def make_element(table: Table, part: dict[str, Any], *, as_text: bool) -> Any:
-    """Make a part of an index: a column, its descending order, or an expression."""
-    is_descending = part["collation"] == "D"
-    if not as_text or (part["column_name"] and not is_descending):
-        column = table.c[part["column_name"]]
-        return column.desc() if is_descending else column
-    # The server escapes the quotes of what it shows.
-    expression = str(part.get("expression") or "").replace("\\'", "'")
-    element = f"({expression})" if expression else quote(part["column_name"])
-    return text(element + " DESC" * is_descending)
-
-
-def quote(name: str) -> str:
-    """Quote a name as the server does."""
-    return "`{}`".format(name.replace("`", "``"))
+def descending(element: Any) -> Any:
+    """Return a part of an index in descending order."""
+    if isinstance(element, TextClause):
+        return text(f"{element.text} DESC")
+    return element.desc()
 
 
 DATABASE = MySQL()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from alembic_guardrails.adopt.base import Database, TableName, database_for
+from alembic_guardrails.autogenerate.mysql import reflect_expressions
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.types import OtherType
 from sqlalchemy import Column, Connection, MetaData
@@ -27,6 +28,7 @@ def read_tables(
     database = database_for(connection)
     database.import_types()
     reflect_actions(connection)
+    reflect_expressions(connection)
     metadata = MetaData()
     with warnings.catch_warnings():
         # Of types and indexes that SQLAlchemy does not know; they are added here.

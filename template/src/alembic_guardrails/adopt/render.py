@@ -244,7 +244,7 @@ def is_usual_key(constraint: Any) -> bool:
 
 def is_ordered_by_columns(index: Index) -> bool:
     """Whether an index says of a column in which order it is, as Alembic has to see on MySQL."""
-    return "ordered_columns" in index.info
+    return bool(index.info.get("ordered_columns"))
 
 
 def target_of(element: ForeignKey) -> str | tuple[str | None, ...]:
