@@ -26,19 +26,19 @@ def confirm(
             databases were adopted.
     """
 
-    def build(connection: Connection) -> dict[str, str]:
-        return build_baseline(config, connection, base)
+    def build(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+        return build_baseline(config, connection, base, inventory.schema)
 
     with temporary_database_beside(config, url) as temporary:
-        built = run_with_connection(temporary, build)
+        built, live = run_with_connection(temporary, build)
     script = ScriptDirectory.from_config(config).get_revision(base)
-    if getattr(script.module, "replaces", ()) and differences(inventory.schema, built):
+    if getattr(script.module, "replaces", ()) and differences(live, built):
         raise CommandError(
             f"The database is not what revision {base} builds, which replaces the revision that"
             " other databases were adopted with: adopt this one with the code of commit"
             f" {script.module.squashed_at}, and upgrade it with that code first."
         )
-    check_same(config, ignore_list.filter(inventory.schema), ignore_list.filter(built))
+    check_same(config, ignore_list.filter(live), ignore_list.filter(built))
     config.print_stdout("The database is what revision %s builds.", base)
     if base not in read_history(config).recorded.ids:  # an earlier run was interrupted here
         add_to_history(config, Path(script.path))

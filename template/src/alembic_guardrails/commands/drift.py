@@ -10,7 +10,7 @@ from alembic_guardrails.history.superseded import check_not_superseded
 from alembic_guardrails.ignore import read_ignore_list
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.revisions import CURRENT
-from alembic_guardrails.schema import snapshot
+from alembic_guardrails.schema import reword_views, snapshot
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.temporary import temporary_database_beside
@@ -38,7 +38,7 @@ def drift(config: Config) -> None:
         revision, live = run_with_connection(url, read)
     except (DBAPIError, OSError) as error:
         raise CommandError(f"The database cannot be read: {reason(error)}") from error
-    expected = build(config, url, revision)
+    expected, live = build(config, url, revision, live)
     ignore_list = read_ignore_list(config)
     if found := differences(ignore_list.filter(live), ignore_list.filter(expected)):
         config.print_stdout("%s\n", "\n".join(found))
@@ -46,15 +46,20 @@ def drift(config: Config) -> None:
     config.print_stdout("The database is what the migrations make it, at revision %s.", revision)
 
 
-def build(config: Config, url: URL, revision: str | None) -> dict[str, str]:
-    """Return the schema that the revisions build; None is the base.
+def build(
+    config: Config, url: URL, revision: str | None, live: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the schema that the revisions build, and the other one in words to compare with it.
+
+    `revision` is None at base.
 
     Raises:
         CommandError: The revisions cannot build it in a temporary database.
     """
 
-    def work(connection: Connection) -> dict[str, str]:
-        return build_schema(config, connection, revision) if revision else snapshot(connection)
+    def work(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+        built = build_schema(config, connection, revision) if revision else snapshot(connection)
+        return built, reword_views(connection, live, built)
 
     with temporary_database_beside(config, url) as temporary:
         try:

@@ -12,7 +12,7 @@ from alembic_guardrails.dump.base import (
     select_rows,
 )
 from alembic_guardrails.ignore import IgnoreList
-from alembic_guardrails.schema.sqlite import read_objects
+from alembic_guardrails.schema.sqlite import read_header, read_objects
 from sqlalchemy import Connection, text
 
 # Tables that a virtual table makes for itself.
@@ -45,6 +45,10 @@ def dump(connection: Connection, ignore_list: IgnoreList, *, with_rows: bool) ->
         result.create.append((f"{stored.kind} {stored.name}", stored.statement))
         if stored.kind in ("table", "view"):
             result.drop.insert(0, f"DROP {stored.kind.upper()} {quote(stored.name)}")
+    for setting, value in read_header(connection):
+        if not ignore_list.matches(f"setting {setting}"):
+            result.create.append((f"setting {setting}", f"PRAGMA {setting} = {value}"))
+            result.drop.append(f"PRAGMA {setting} = 0")
     if with_rows and (rows := content(connection, ignore_list)):
         tables = [entry for entry in result.create if entry[0].startswith("table ")]
         rest = [entry for entry in result.create if not entry[0].startswith("table ")]

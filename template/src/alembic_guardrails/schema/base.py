@@ -13,6 +13,9 @@ class SchemaReader(Protocol):
     def read(self, connection: Connection, /) -> Iterator[tuple[str, str]]:
         """Read the whole schema: the name of each object, with its kind, and its definition."""
 
+    def reword_view(self, connection: Connection, definition: str, /) -> str:
+        """Return the definition of a view as it reads after it was restored to `connection`."""
+
 
 @dataclass(frozen=True)
 class StoredObject:

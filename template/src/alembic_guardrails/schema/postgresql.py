@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 
 from alembic_guardrails.own_tables import OWN_TABLES
+from alembic_guardrails.schema.base import execute_verbatim
 from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.exc import DBAPIError
 
 # Oids from 16384 on are not the system's:
 # https://www.postgresql.org/docs/current/system-catalog-initial-data.html
@@ -140,6 +142,15 @@ WHERE object >= 16384 AND (class, object) NOT IN (TABLE extended)
 # once more.
 CAST = re.compile(r"\(('(?:[^']|'')*'::character varying)\)::text|\((ARRAY\[[^]]*\])\)::text\[\]")
 
+# The query of a view in its definition, before options, access method, tablespace and comment.
+VIEW = re.compile(
+    r"(?P<query>.*;)"
+    r"(?P<rest>(?: WITH \{.*?\})?(?: USING \S+)?(?: TABLESPACE \S+)?(?: COMMENT '.*')?)",
+    re.DOTALL,
+)
+
+REWORDED = text("SELECT pg_get_viewdef('pg_temp.alembic_reworded'::regclass)")
+
 # What the words of definitions depend on; names of other schemas than public are written out.
 SETTINGS = (
     "SET LOCAL search_path TO public",
@@ -151,7 +162,31 @@ SETTINGS = (
 
 def read(connection: Connection) -> Iterator[tuple[str, str]]:
     """Read the definitions that PostgreSQL's own functions write."""
-    for statement in SETTINGS:
-        connection.execute(text(statement))
+    set_wording(connection)
     for name, definition in connection.execute(OBJECTS).all():
         yield str(name), CAST.sub(r"\1\2", str(definition))
+
+
+def set_wording(connection: Connection) -> None:
+    """Have PostgreSQL write definitions in one way until the transaction ends."""
+    for statement in SETTINGS:
+        connection.execute(text(statement))
+
+
+def reword_view(connection: Connection, definition: str) -> str:
+    """Return the definition of a view as it reads after it was restored to `connection`.
+
+    PostgreSQL gives names to columns of a query when it reads its own words back.
+    """
+    if not (found := VIEW.fullmatch(definition)):
+        return definition
+    set_wording(connection)
+    savepoint = connection.begin_nested()
+    try:
+        execute_verbatim(connection, f"CREATE TEMP VIEW alembic_reworded AS {found['query']}")
+        query = str(connection.scalar(REWORDED))
+    except DBAPIError:  # it needs what is not there
+        return definition
+    finally:
+        savepoint.rollback()
+    return CAST.sub(r"\1\2", query) + found["rest"]

@@ -23,6 +23,9 @@ TOKEN = re.compile(
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
 
+# What an application writes into the header of a file: https://www.sqlite.org/pragma.html
+HEADER = ("application_id", "user_version")
+
 # The first words of a constraint: at a column it means the same as at the end of the table.
 CONSTRAINTS = ("constraint", "primary", "unique", "check", "foreign", "references")
 
@@ -39,6 +42,13 @@ def read_objects(connection: Connection) -> Iterator[StoredObject]:
             yield StoredObject(kind, name, parent, statement)
 
 
+def read_header(connection: Connection) -> Iterator[tuple[str, int]]:
+    """Read what an application has written into the header of the file."""
+    for setting in HEADER:
+        if value := connection.exec_driver_sql(f"PRAGMA {setting}").scalar():
+            yield setting, int(value)
+
+
 def read(connection: Connection) -> Iterator[tuple[str, str]]:
     """Read the statements that SQLite keeps; how they are spelt and ordered does not count."""
     for stored in read_objects(connection):
@@ -47,6 +57,8 @@ def read(connection: Connection) -> Iterator[tuple[str, str]]:
             yield from table_parts(stored.name, tokens)
         else:
             yield stored.full_name, render(tokens)
+    for setting, value in read_header(connection):
+        yield f"setting {setting}", str(value)
 
 
 def table_parts(table: str, tokens: Tokens) -> Iterator[tuple[str, str]]:
@@ -133,3 +145,8 @@ def name_constraint(tokens: Tokens, table: str, column: Tokens | None = None) ->
         tokens = [*tokens[:words], column, *tokens[words:]]
     definition = render(tokens)
     return f"constraint {name or definition} on table {table}", definition
+
+
+def reword_view(connection: Connection, definition: str) -> str:
+    """Return the definition as it is: SQLite keeps it so."""
+    return definition
