@@ -329,6 +329,8 @@ def test_a_database_becomes_an_ordinary_one(
             assert all(related.values()), related
         assert any(related.values())
 
+    with subtests.test("check says nothing else"):
+        assert noise(service) == []
     with subtests.test("ruff"):
         service.run("ruff", "check")
         service.run("ruff", "format", "--check")
@@ -453,6 +455,82 @@ def test_what_is_left_to_others(
         service.run("migrations", "drift")
     with subtests.test("its tests"):
         assert re.search(r"\d+ passed", service.test())
+
+
+# What a line of `alembic check` says that found nothing.
+QUIET = re.compile(r"INFO .*|No new upgrade operations detected\.|")
+# In the URL of a database, so that its sessions forbid dates that it has.
+STRICT = "SET sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'"
+
+
+def noise(service: Project) -> list[str]:
+    """What `alembic check` says beside that there is nothing to do."""
+    lines = service.run("alembic", "check").splitlines()
+    return [line for line in lines if not QUIET.fullmatch(line)]
+
+
+@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
+def test_what_is_odd(
+    service: Project, setup: Setup, database: URL, subtests: pytest.Subtests
+) -> None:
+    """What the old database has and new ones would not have is kept, named, and in nobody's way."""
+    load(database, "odd")
+    if family(database) == "mariadb":
+        url = text_of(database.update_query_dict({"init_command": STRICT}))
+        service.environment["DATABASE_URL"] = url
+    before = dump(database)
+
+    output = adopt(service)
+
+    assert dump(database) == before
+    with subtests.test("check"):
+        assert noise(service) == []
+    with subtests.test("drift"):
+        service.run("migrations", "drift")
+    with subtests.test("two foreign keys are no link"):
+        assert "class Command" in output
+    with subtests.test("what is named"):
+        for name, reason in NAMED[family(database)].items():
+            assert re.search(rf"(?m)^{name} *{reason}$", output), output
+    with subtests.test("what models say"):
+        for name, part in SAID[family(database)].items():
+            assert part in service.text(f"src/{service.package}/models/{name}.py")
+    with subtests.test("a column is added"):
+        for name in ("post", "remark"):
+            path = service.path / "src" / service.package / "models" / f"{name}.py"
+            if path.exists():
+                text = path.read_text(encoding="utf-8")
+                text = text.replace("    author: ", "    added: Mapped[int | None]\n    author: ")
+                path.write_text(text, encoding="utf-8")
+        service.run("alembic", "revision", "--autogenerate", "--message=added")
+        service.alembic("upgrade head", "check", "downgrade -1", "upgrade head")
+        service.run("migrations", "drift")
+    with subtests.test("its tests"):
+        assert re.search(r"\d+ passed", service.test())
+
+
+EXTENSION = "part of the extension vector"
+NAMED = {
+    "postgresql": {
+        "table reference_systems": EXTENSION,
+        "type vector": EXTENSION,
+    },
+    "mariadb": {"index unused on table sales is one that the optimizer ignores": ""},
+    "mysql": {"index unused on table sales is one that the optimizer ignores": ""},
+    "sqlite": {"setting user_version": "SQL in the first revision"},
+}
+SAID = {
+    "postgresql": {"command": "operation_id: Mapped[int]"},
+    "mariadb": {
+        "sale": 'Index("newest", Sale.day.desc(), Sale.amount)',
+        "log": 'Index("newest", log.c["day"].desc())',
+    },
+    "mysql": {
+        "sale": 'Index("newest", Sale.day.desc(), Sale.amount)',
+        "log": 'Index("newest", log.c["day"].desc())',
+    },
+    "sqlite": {"command": "sqlite_where"},
+}
 
 
 @pytest.mark.parametrize("setup", PROGRAMS, ids=str)

@@ -10,7 +10,12 @@ from textwrap import dedent, indent
 import pytest
 from alembic import command
 from alembic.config import Config
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine
+
+# Examples take longer while other tests run.
+settings.register_profile("guardrails", deadline=None)
+settings.load_profile("guardrails")
 
 INI = """
 [alembic]
