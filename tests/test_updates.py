@@ -3,8 +3,10 @@
 import re
 import runpy
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from contextvars import Context
 from dataclasses import dataclass
 from itertools import product
@@ -619,6 +621,31 @@ def test_the_example_goes_and_comes_back(
         service.run("alembic", "upgrade", "head")
         assert re.search(r"\d+ passed", service.test())
         service.commit(f"Example: {included}")
+
+
+def test_an_adopted_service_goes_on_without_what_adopted_it(
+    clone: Callable[[], Template], environment: Callable[[Setup], Path], tmp_path: Path
+) -> None:
+    setup = SETUPS[0]
+    template = clone()
+    template.release("1.0.0")
+    service = template.copy(tmp_path / "service", "1.0.0", **setup.answers(existing_database=True))
+    service.use(environment(setup))
+    with closing(sqlite3.connect(service.path / "app.db")) as database:
+        database.execute("CREATE TABLE prices (id INTEGER PRIMARY KEY, price MONEY, number INT)")
+    service.run("migrations", "adopt")
+    service.commit("Adopted")
+    adopted = contents(service.path / "src/my_service/models")
+
+    update(service, "1.0.0", existing_database=False)
+
+    assert not [*service.path.glob("src/alembic_guardrails/**/adopt*/*.py")]
+    assert not (service.path / "src/alembic_guardrails/commands/adopt.py").exists()
+    assert "sqlacodegen" not in service.text("pyproject.toml")
+    assert contents(service.path / "src/my_service/models") == adopted
+    for command in (("alembic", "check"), ("migrations", "drift"), ("migrations", "verify")):
+        service.run(*command)
+    assert re.search(r"\d+ passed", service.test())
 
 
 CUSTOMER = """
