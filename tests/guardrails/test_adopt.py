@@ -13,18 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import alembic_guardrails
+import geoalchemy2
+import pgvector.sqlalchemy
 import pytest
 from alembic.util import CommandError
 from alembic_guardrails.adopt.base import Database
-from alembic_guardrails.adopt.inventory import Inventory, Selection, read_inventory
+from alembic_guardrails.adopt.inventory import (
+    Inventory,
+    Selection,
+    check_foreign_keys,
+    read_inventory,
+)
 from alembic_guardrails.adopt.models import build_models
 from alembic_guardrails.adopt.modules import ModuleWriter
-from alembic_guardrails.adopt.names import DEVICES, identifier, module_name
+from alembic_guardrails.adopt.names import DEVICES, identifier, module_name, unused
 from alembic_guardrails.adopt.prove import check_same
 from alembic_guardrails.adopt.reflect import read_tables
 from alembic_guardrails.adopt.render import Renderer
 from alembic_guardrails.adopt.report import report, report_gaps
 from alembic_guardrails.commands.adopt import adopt
+from alembic_guardrails.dialects import module_for
 from alembic_guardrails.ignore import IgnoreList
 from alembic_guardrails.types import OtherType
 from hypothesis import given, settings
@@ -49,6 +57,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    inspect,
     literal_column,
     make_url,
     text,
@@ -58,6 +67,7 @@ from sqlalchemy.orm import DeclarativeBase, configure_mappers
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from .conftest import Project
+from .minimal import Base
 
 PACKAGE = Path(alembic_guardrails.__file__).parent
 DIALECTS: dict[str, Dialect] = {
@@ -78,7 +88,7 @@ old_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_ $-]{0,15}", fullmatch=True) | s
 
 @given(names)
 def test_identifiers_are_what_python_makes_of_them(name: str) -> None:
-    written = identifier(name)
+    written = unused(identifier(name), ())
 
     assert written.isidentifier()
     # Python normalizes names in a program, and not those in strings.
@@ -391,6 +401,8 @@ def types_of(dialect: str) -> Iterator[Any]:
     """Every type that SQLAlchemy reads from a database, and some with all that can be said."""
     module: Any = {"mysql": mysql, "postgresql": postgresql, "sqlite": sqlite}[dialect]
     for name, kind in sorted(module.base.ischema_names.items()):
+        if not kind.__module__.startswith("sqlalchemy."):
+            continue  # some package has added it
         if name == "array":
             yield kind(Integer())
         elif name == "set":
@@ -443,6 +455,33 @@ def test_each_type_is_written_as_what_it_is(dialect: str) -> None:
         for column in columns:
             expected = column.type.compile(DIALECTS[dialect])
             assert written[column.name].type.compile(DIALECTS[dialect]) == expected
+
+
+EXTENSIONS: dict[str, Any] = {
+    "VECTOR(3)": pgvector.sqlalchemy.VECTOR(3),
+    "HALFVEC": pgvector.sqlalchemy.HALFVEC(),
+    "geometry(POINT,4326)": geoalchemy2.Geometry("POINT", srid=4326, spatial_index=False),
+    "geography(POINTZ,4326)": geoalchemy2.Geography("POINTZ", srid=4326, spatial_index=False),
+    "raster": geoalchemy2.Raster(spatial_index=False),
+}
+
+
+def test_types_of_extensions_are_those_of_their_packages() -> None:
+    """A package that is installed teaches SQLAlchemy to read them."""
+    module_for("adopt", "postgresql").DATABASE.import_types()
+    assert {"geometry", "vector"} <= postgresql.base.ischema_names.keys()
+    metadata = MetaData()
+    columns = [Column(f"c{number}", type_) for number, type_ in enumerate(EXTENSIONS.values())]
+    table(metadata, "places", *columns)
+
+    [code] = ModuleWriter(metadata, DIALECTS["postgresql"], Base, "adopted").write().values()
+    assert "from pgvector.sqlalchemy import VECTOR\n" in code
+    assert "from geoalchemy2 import Geometry\n" in code
+    with imported(metadata, DIALECTS["postgresql"]) as base:
+        places = base.metadata.tables["places"]
+        written = [column.type.compile(DIALECTS["postgresql"]) for column in places.c]
+        assert written[1:] == [*EXTENSIONS]
+        assert not places.indexes  # they are written out like all others
 
 
 def parts_of(dialect: str) -> dict[str, list[Any]]:
@@ -601,6 +640,30 @@ def test_what_cannot_be_adopted(
 
     with pytest.raises(CommandError, match=message):
         take_inventory(project, tables=selected)
+
+
+def test_what_an_extension_creates_may_be_referred_to(project: Project) -> None:
+    fill(project, SHOP)
+    with project.engine().connect() as connection:
+        inspector = inspect(connection)
+        check_foreign_keys(inspector, [(None, "orders")], {"table customers": "part of it"})
+        with pytest.raises(CommandError, match="which is left out: adopt both, or neither"):
+            check_foreign_keys(inspector, [(None, "orders")], {})
+
+
+def test_the_header_of_a_file_comes_along(service: Project) -> None:
+    fill(service, SHOP + "PRAGMA user_version = 7; PRAGMA application_id = 99;")
+
+    adopt(service.config())
+
+    revision = (service.versions / "0001_baseline.py").read_text("utf-8")
+    assert "PRAGMA user_version = 7" in revision
+    assert "PRAGMA application_id = 0" in revision  # on the way back
+    fill(service, "PRAGMA user_version = 8; DROP TABLE alembic_version")
+    config = service.config()
+    with pytest.raises(CommandError, match="1 differences"):
+        adopt(config)
+    assert "different: setting user_version" in config.stdout.getvalue()  # type: ignore[attr-defined]
 
 
 def test_names_that_differ_in_case_alone() -> None:

@@ -197,8 +197,11 @@ def complete_defaults(connection: Connection, metadata: MetaData) -> None:
             complete_default(column, owners)
 
 
-def complete_indexes(table: Table, reflected: Iterable[Any]) -> None:
+def complete_indexes(table: Table, reflected: Collection[Any]) -> None:
     """Add the order of expressions in indexes, which the reflected tables lack."""
+    names = {details["name"] for details in reflected}
+    # GeoAlchemy2 adds one to each table that it sees.
+    table.indexes -= {index for index in table.indexes if index.name not in names}
     indexes = {index.name: index for index in table.indexes}
     for details in reflected:
         orders = details.get("column_sorting", {})

@@ -1,6 +1,7 @@
 """The types of columns as the Python of a model: what is stored, and what a program gets."""
 
 import re
+import sys
 from functools import cached_property
 from importlib import import_module
 from types import ModuleType
@@ -50,8 +51,11 @@ MODULES = {
     "UUID": "uuid",
 }
 
-# GeoAlchemy2's types for shapes.
-SPATIAL = ("Geometry", "Geography")
+# GeoAlchemy2's types.
+SPATIAL = ("Geometry", "Geography", "Raster")
+
+# Packages that export their types from another module than the one that defines them.
+REEXPORTING = ("geoalchemy2", "pgvector")
 
 # What SQLAlchemy repeats of the defaults of its types.
 DETAILS = re.compile(
@@ -79,6 +83,10 @@ class TypeRenderer(DeclarativeGenerator):
         """What modules may import, so that no class can be called like it."""
         packages = (self.dialect_package, sqlalchemy.schema, sqlalchemy.types)
         return {"Base", "Mapped", "OtherType", "TYPE_CHECKING", *MODULES}.union(*map(dir, packages))
+
+    def add_literal_import(self, pkgname: str, name: str) -> None:
+        """Import a name from the outermost package that has it."""
+        super().add_literal_import(exporting_module(pkgname, name), name)
 
     def python_type(self, type_: TypeEngine[Any]) -> str:
         """Write what the values of a type are in Python."""
@@ -128,12 +136,20 @@ class TypeRenderer(DeclarativeGenerator):
 
     def spatial_type(self, type_: Any) -> str:
         """Write a type of GeoAlchemy2; its index is one like any other."""
-        self.add_literal_import("geoalchemy2", type(type_).__name__)
-        shape = repr(type_.geometry_type) if type_.geometry_type else "None"
+        self.add_import(type_)
+        name = type(type_).__name__
+        parts = [] if name == "Raster" else [repr(type_.geometry_type or "GEOMETRY")]
         options: dict[str, object] = {"srid": int(type_.srid)} if int(type_.srid) > 0 else {}
-        return render_callable(
-            type(type_).__name__, shape, kwargs=options | {"spatial_index": False}
-        )
+        return render_callable(name, *parts, kwargs={**options, "spatial_index": False})
+
+
+def exporting_module(module: str, name: str) -> str:
+    """Return the outermost package that exports a name, for those that export names again."""
+    if module.partition(".")[0] not in REEXPORTING:
+        return module
+    parts = module.split(".")
+    packages = [".".join(parts[:end]) for end in range(1, len(parts))]
+    return next((outer for outer in packages if name in vars(sys.modules[outer])), module)
 
 
 def annotation_of(type_: TypeEngine[Any]) -> str:
@@ -154,6 +170,6 @@ def annotation_of(type_: TypeEngine[Any]) -> str:
 
 
 def is_spatial(type_: object) -> bool:
-    """Whether a type is one of GeoAlchemy2's for shapes; the package need not be installed."""
+    """Whether a type is one of GeoAlchemy2's; the package need not be installed."""
     kind = type(type_)
     return kind.__module__.startswith("geoalchemy2.") and kind.__name__ in SPATIAL
