@@ -76,8 +76,8 @@ def load(url: URL, schema: str) -> None:
     has: set[str] = set()
     if family(url) == "postgresql":
         has = {name for (name,) in rows(url, "SELECT name FROM pg_available_extensions")}
-    found = ((EXTENSION.search(it), it) for it in statements(schema, family(url)))
-    execute(url, (it for extension, it in found if not extension or extension[1] in has))
+    found = ((EXTENSION.search(line), line) for line in statements(schema, family(url)))
+    execute(url, (line for extension, line in found if not extension or extension[1] in has))
 
 
 def rows(url: URL, query: str) -> list[tuple[Any, ...]]:

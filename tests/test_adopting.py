@@ -239,7 +239,7 @@ def assert_same(one: str | dict[str, str], other: str | dict[str, str]) -> None:
     assert isinstance(one, dict), one
     assert isinstance(other, dict), other
     names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
-    shown = "\n".join(f"{it}:\n  {one.get(it)}\n  {other.get(it)}" for it in names[:20])
+    shown = "\n".join(f"{name}:\n  {one.get(name)}\n  {other.get(name)}" for name in names[:20])
     assert not names, f"{len(names)} differences\n{shown}"
 
 
@@ -303,7 +303,7 @@ def test_a_database_becomes_an_ordinary_one(
         assert dump(database) == before
     with subtests.test("it says what it took over"):
         if small:
-            assert not [it for it in CHINOOK if named(it, setup) not in output]
+            assert not [table for table in CHINOOK if named(table, setup) not in output]
     with subtests.test("the password stays where it was"):
         assert_no_password(service, database, output)
 
@@ -410,7 +410,7 @@ def assert_only_what_is_new(service: Project, database: URL) -> None:
     service.run("alembic", "revision", "--autogenerate", "--message=gifts")
 
     versions = service.path / "migrations" / "versions"
-    [path] = [it for it in versions.glob("*.py") if it.name != "0001_baseline.py"]
+    [path] = [path for path in versions.glob("*.py") if path.name != "0001_baseline.py"]
     text = path.read_text(encoding="utf-8")
     operations = re.findall(r"\b(?:op|batch_op|batch)\.(?!f\()(\w+)", text)
     assert operations == ["create_table", "drop_table"], text
@@ -428,7 +428,7 @@ def test_what_is_left_to_others(
     """Limited to some tables; the others stay as they are, and nobody asks for them again."""
     load(database, "chinook")
     statements = ["CREATE TABLE spatial_ref_sys (srid integer PRIMARY KEY, text varchar(20))"]
-    options = [f"--table={named(it, setup)}" for it in CHINOOK]
+    options = [f"--table={named(table, setup)}" for table in CHINOOK]
     left = ["spatial_ref_sys"]
     if setup.backend.name == "postgresql":
         statements += ["CREATE SCHEMA queue", "CREATE TABLE queue.jobs (id serial PRIMARY KEY)"]
@@ -441,13 +441,13 @@ def test_what_is_left_to_others(
 
     assert dump(database) == before
     others = service.text("migrations/ignore.txt")
-    models = [it for name, it in files(service).items() if "/models/" in name]
+    models = [text for name, text in files(service).items() if "/models/" in name]
     revision = service.text("migrations/versions/0001_baseline.py")
     for name in left:
         with subtests.test(name):
             assert name in output
             assert re.search(rf"(?m)^[^#\n]*{name}", others), others
-            assert not any(name.encode() in it for it in models)
+            assert not any(name.encode() in text for text in models)
             assert name not in revision
     with subtests.test("check"):
         service.run("alembic", "check")
@@ -589,7 +589,7 @@ def test_what_is_refused(
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda it: it.name)
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
 @pytest.mark.parametrize("setup", PROGRAMS, ids=str)
 def test_killed_at_any_moment(
     service: Project, setup: Setup, end: signal.Signals, database: URL, scratch: Scratch
@@ -650,7 +650,7 @@ def restore(service: Project, content: dict[str, bytes]) -> None:
 def many_tables(count: int) -> Iterable[str]:
     """Tables of a large old application: columns, keys, indexes, checks, comments."""
     for number in range(count):
-        columns = "".join(f"value_{it} varchar({it + 10}) DEFAULT 'x', " for it in range(10))
+        columns = "".join(f"value_{size} varchar({size + 10}) DEFAULT 'x', " for size in range(10))
         parent = f"REFERENCES table_{number // 2}" if number else ""
         yield (
             f"CREATE TABLE table_{number} (id bigserial PRIMARY KEY, parent_id bigint {parent}, "

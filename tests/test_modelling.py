@@ -36,7 +36,7 @@ def work(connection):
     said, _ = write_models(connection, tables, Path("new"), Base, "my_service.models")
     for path in Path("new").iterdir():
         shutil.move(path, "src/my_service/models")
-    print(json.dumps({".".join(filter(None, table)): it for table, it in said.items()}))
+    print(json.dumps({".".join(filter(None, table)): words for table, words in said.items()}))
 
 run_with_connection(Settings().database_url, work)
 """
@@ -61,8 +61,8 @@ queries = select(Tag).options(tags).order_by(Tag.id), select(User).options(*user
 
 def read(tags, users):
     print(json.dumps({
-        "tags": {it.tag: sorted(user.name for user in it.users) for it in tags},
-        "managed": {it.name: [user.name for user in it.users] for it in users},
+        "tags": {tag.tag: sorted(user.name for user in tag.users) for tag in tags},
+        "managed": {boss.name: [user.name for user in boss.users] for boss in users},
     }))
 
 async def read_async():

@@ -17,6 +17,8 @@ import geoalchemy2
 import pgvector.sqlalchemy
 import pytest
 from alembic.util import CommandError
+from alembic_guardrails.adopt import mysql as mysql_tables
+from alembic_guardrails.adopt import postgresql as postgresql_tables
 from alembic_guardrails.adopt.base import Database
 from alembic_guardrails.adopt.inventory import (
     Inventory,
@@ -33,7 +35,9 @@ from alembic_guardrails.adopt.render import Renderer
 from alembic_guardrails.adopt.report import report, report_gaps
 from alembic_guardrails.commands.adopt import adopt
 from alembic_guardrails.dialects import module_for
+from alembic_guardrails.guard.zero_dates import IN_COLUMN
 from alembic_guardrails.ignore import IgnoreList
+from alembic_guardrails.schema.postgresql import VIEW
 from alembic_guardrails.types import OtherType
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +47,7 @@ from sqlalchemy import (
     Column,
     Computed,
     DateTime,
+    DefaultClause,
     Dialect,
     Enum,
     FetchedValue,
@@ -824,3 +829,104 @@ def test_only_writing_models_takes_development_dependencies() -> None:
 
     for module in ("base", "confirm", "inventory", "mysql", "postgresql", "prove", "sqlite"):
         assert not {"inflect", "sqlacodegen"} & {*imports[module]}, module
+
+
+# --- What needs no server, of databases that have one -------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("type_", "owner", "is_key", "expected"),
+    [
+        (postgresql.INTEGER(), "number", True, None),  # as SERIAL
+        (postgresql.INTEGER(), "number", False, FetchedValue),
+        (postgresql.SMALLINT(), "number", False, DefaultClause),
+        (postgresql.INTEGER(), "other", True, DefaultClause),
+    ],
+)
+def test_defaults_from_sequences(
+    type_: Any, owner: str, is_key: bool, expected: type[object] | None
+) -> None:
+    default = text("nextval('numbers'::regclass)")
+    column = Column("number", type_, primary_key=is_key, server_default=default)
+    Table("t", MetaData(), column)
+
+    postgresql_tables.complete_default(column, {"numbers": owner})
+
+    assert type(column.server_default) is (expected or type(None))
+    if expected is DefaultClause:
+        assert str(column.server_default.arg) == "nextval('numbers')"  # type: ignore[union-attr]
+
+
+def test_constraints_of_postgresql() -> None:
+    metadata = MetaData()
+    table(metadata, "t", Column("a", Text), UniqueConstraint("a", name="u"))
+    things = metadata.tables["t"]
+    complete = postgresql_tables.complete_constraint
+    complete(things, "u", True, True, "btree", None, [], [])
+    complete(things, "x", False, False, "gist", "id > 0", ["a", "id"], ["&&", "="])
+
+    created = ddl(metadata, DIALECTS["postgresql"])[0]
+    assert "CONSTRAINT u UNIQUE (a) DEFERRABLE INITIALLY DEFERRED" in created
+    assert "CONSTRAINT x EXCLUDE USING gist (a WITH &&, id WITH =) WHERE (id > 0)" in created
+    with imported(metadata, DIALECTS["postgresql"]) as base:
+        assert ddl(base.metadata, DIALECTS["postgresql"]) == [created]
+
+
+def test_indexes_of_postgresql() -> None:
+    metadata = MetaData()
+    table(metadata, "t", Index("i", text("lower(a)")), Index("of_some_package", "id"))
+    sorting = {"lower(a)": ("desc", "nulls_last")}
+    found = {"name": "i", "expressions": ["lower(a)"], "column_sorting": sorting}
+
+    postgresql_tables.complete_indexes(metadata.tables["t"], [found])
+
+    assert ddl(metadata, DIALECTS["postgresql"])[1:] == [
+        "CREATE INDEX i ON t (lower(a) DESC NULLS LAST)"
+    ]
+
+
+def test_types_of_mariadb() -> None:
+    numbers = Column("n", mysql.INTEGER(display_width=11))
+    zeros = Column("z", mysql.INTEGER(display_width=11, zerofill=True))
+    exact = Column("f", mysql.DOUBLE())
+    checked: Column[Any] = Column("j", mysql.LONGTEXT())
+    for column in (numbers, zeros, exact, checked):
+        mysql_tables.complete_type(column, {"json_valid(`j`)"})
+
+    written = [column.type.compile(DIALECTS["mysql"]) for column in (numbers, zeros, checked)]
+    assert written == ["INTEGER", "INTEGER(11) ZEROFILL", "JSON"]
+    assert exact.type.python_type is float
+
+
+def test_descending_parts_of_indexes_on_mysql() -> None:
+    column: Column[int] = Column("a", Integer)
+
+    parts = [mysql_tables.descending(part) for part in (column, text("(lower(b))"))]
+
+    assert [str(part) for part in parts] == ["a DESC", "(lower(b)) DESC"]
+
+
+@pytest.mark.parametrize(
+    ("message", "column"),
+    [
+        ("Incorrect date value: '0000-00-00' for column `db`.`t`.`made on` at row 1", "made on"),
+        ("Incorrect datetime value: '2020-00-00 00:00:00' for column 'made' at row 7", "made"),
+        ("Incorrect integer value: 'x' for column `db`.`t`.`a` at row 1", None),
+    ],
+)
+def test_which_column_has_a_forbidden_date(message: str, column: str | None) -> None:
+    found = IN_COLUMN.search(message)
+
+    assert (found and found["name"]) == column
+
+
+@pytest.mark.parametrize(
+    "rest", ["", " WITH {a=b}", " COMMENT 'it''s; x'", " WITH {a} COMMENT 'x'"]
+)
+def test_the_query_of_a_view(rest: str) -> None:
+    query = " SELECT 'a; COMMENT' AS b\n FROM t;"
+
+    found = VIEW.fullmatch(query + rest)
+
+    assert found
+    assert (found["query"], found["rest"]) == (query, rest)

@@ -84,6 +84,7 @@ def name_models(models: Models, reserved: Collection[str]) -> None:
     row_names: set[str] = set()
     modules: set[str] = set()
     class_names = set(reserved)
+    table_names = set(TABLE_MODULE_NAMES)
     plain = {key: identifier(model.table.name) for key, model in models.by_key.items()}
     for key, model in models.by_key.items():
         name = singular(plain[key])
@@ -97,7 +98,8 @@ def name_models(models: Models, reserved: Collection[str]) -> None:
             model.name = unused_class_name(class_name(name), class_names)
             class_names.add(model.name)
         else:
-            model.name = unused(name, TABLE_MODULE_NAMES)
+            model.name = unused(name, table_names)
+            table_names.add(model.name)
         models.row_names[key] = name
         models.modules[key] = unused(module_name(name), modules)
         modules.add(models.modules[key])

@@ -62,7 +62,7 @@ def relate(models: Models) -> list[Pair]:
                     pairs.append(relate_by_key(model, target, constraint))
                 related.add(between)
     for key, (first, second) in models.links.items():
-        left, right = (models.by_key[it.referred_table.key] for it in (first, second))
+        left, right = (models.by_key[link.referred_table.key] for link in (first, second))
         if isinstance(left, ModelClass) and isinstance(right, ModelClass):
             many, link = RelationshipType.MANY_TO_MANY, models.by_key[key]
             forward = RelationshipAttribute(many, left, right, second, link)
