@@ -9,11 +9,18 @@ from contextlib import contextmanager
 # is proposed for it, in models or in revisions.
 MESSAGES = (
     "autogenerate skipping .*expression-based index",
+    "Can't validate argument 'dialect_options'",
+    "Converting unknown KEY type",
+    "Could not instantiate type",
+    "Could not parse CHECK constraint",
     "Did not recognize type",
+    "Failed to look up filter predicate",
+    "Incomplete reflection of column definition",
     "Skipped unsupported reflection of expression-based index",
+    "Unknown column definition",
     "Unknown schema content",
+    "WARNING: SQL-parsed foreign key constraint",
 )
-
 
 # Of what Alembic logs, this about an index on expressions, which it compares by its columns.
 LOGGED = "Generating approximate signature for index"
