@@ -9,9 +9,9 @@ from alembic.config import Config
 from alembic.util import CommandError, to_list
 from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, compare_type
 from alembic_guardrails.autogenerate.filters import Scope
+from alembic_guardrails.autogenerate.mysql import reflect_expressions
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
-from alembic_guardrails.autogenerate.mysql import reflect_expressions
 from alembic_guardrails.autogenerate.silence import reading_quietly
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection
