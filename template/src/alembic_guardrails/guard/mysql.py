@@ -16,7 +16,7 @@ from alembic_guardrails.guard.failure import (
 )
 from alembic_guardrails.guard.journal import WAYS_OUT, Journal
 from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
-from alembic_guardrails.guard.zero_dates import has_zero_dates, zero_dates_allowed
+from alembic_guardrails.guard.zero_dates import has_dates, refuses_dates, zero_dates_allowed
 from sqlalchemy.exc import DBAPIError
 
 
@@ -109,10 +109,13 @@ class MySQLGuard(BaseGuard):
         try:
             execute()
         except Exception as error:
-            with cast(Journal, self.journal).off():
-                if not has_zero_dates(self.connection, statement, error):
+            if not refuses_dates(statement, error):
+                raise
+            off = cast(Journal, self.journal).off
+            with off():
+                if not has_dates(self.connection, error):
                     raise
-            with zero_dates_allowed(self.connection, cast(Journal, self.journal).off):
+            with zero_dates_allowed(self.connection, off):
                 execute()
 
     def after_revisions(self) -> None:

@@ -37,12 +37,15 @@ CHANGE = re.compile(
 )
 
 
-def has_zero_dates(connection: Connection, statement: str, error: Exception) -> bool:
-    """Whether a change of a table failed because of dates that the database has already."""
-    code = error_code(error)
-    if code not in (ER_INVALID_DEFAULT, ER_TRUNCATED_WRONG_VALUE) or not CHANGE.match(statement):
-        return False
-    if code == ER_INVALID_DEFAULT:
+def refuses_dates(statement: str, error: Exception) -> bool:
+    """Whether the error of a change of a table may be about such dates."""
+    codes = (ER_INVALID_DEFAULT, ER_TRUNCATED_WRONG_VALUE)
+    return error_code(error) in codes and CHANGE.match(statement) is not None
+
+
+def has_dates(connection: Connection, error: Exception) -> bool:
+    """Whether the database has a column of dates already that the error is about."""
+    if error_code(error) == ER_INVALID_DEFAULT:
         return connection.scalar(WITH_DEFAULT) is not None
     found = IN_COLUMN.search(reason(error))
     return found is not None and connection.scalar(NAMED, {"name": found["name"]}) is not None
