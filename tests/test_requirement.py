@@ -4,7 +4,9 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 
 import pytest
@@ -140,3 +142,27 @@ def test_the_image_can_fetch_the_requirement(render: Render) -> None:
 
     assert "recommends git " in render(guardrails=requirement).text("Dockerfile")
     assert "apt-get" not in render().text("Dockerfile")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("existing", [False, True])
+def test_without_development_dependencies(render: Render, existing: bool) -> None:
+    """What production needs works; what does not says which dependency it lacks."""
+    service = render(**SETUPS[0].answers(existing_database=existing))
+    service.run("uv", "sync", "--quiet", "--no-dev")
+    commands = service.path / ".venv" / "bin"
+    service.environment["PATH"] = f"{commands}:{service.variables['PATH']}"
+
+    if existing:
+        with closing(connect(service.path / "old.db")) as database:
+            database.execute("CREATE TABLE authors (id INTEGER PRIMARY KEY)")
+        said = service.run("migrations", "-x", "url=sqlite:///old.db", "adopt", check=False)
+        assert re.search("FAILED: .*development dependenc", said), said
+        assert "Traceback" not in said
+    for command in ("create", "verify", "repair", "sql"):
+        service.run("migrations", command)
+    service.run("alembic", "upgrade", "head")
+    written = service.run("alembic", "revision", "-m", "by hand")
+    assert written.count("WARN") == 1
+    service.run("alembic", "upgrade", "head")
+    service.run("migrations", "drift")
