@@ -31,7 +31,7 @@ class MySQLGuard(BaseGuard):
         (1044, 1045, 1142, 1143, 1227, 1370, 1410, 1419): NO_PRIVILEGE,
         (1290, 1792, 1836): READ_ONLY,
         (1021, 1114): DATABASE_FULL,
-        (2006, 2013, 1053, 1927): CONNECTION_LOST,
+        (2006, 2013, 1053, 1317, 1927): CONNECTION_LOST,
     }
     journal: Journal | None = None
 
