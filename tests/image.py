@@ -69,7 +69,9 @@ class Image:
         if stage := re.fullmatch("--from=(.*)", sources[0]):
             folder = self.root.with_name(stage[1])
             sources = [source.lstrip("/") for source in sources[1:]]
-            names = [str(it.relative_to(folder)) for it in folder.rglob("*") if not it.is_dir()]
+            names = [
+                str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()
+            ]
         else:
             folder, names = self.context, self.sent
         for source in sources:

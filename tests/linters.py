@@ -77,7 +77,7 @@ def against_editorconfig(name: str, text: str) -> Iterator[str]:
         # Ruff does not count what is said to it, either.
         lines = re.sub(r"(?m)  # noqa: .*$", "", text).splitlines()
         yield from (f"a long line: {line}" for line in lines if len(line) > limit)
-    indents = [len(it) for it in re.findall(r"^ +(?=[^ \n])", text, re.MULTILINE)]
+    indents = [len(match) for match in re.findall(r"^ +(?=[^ \n])", text, re.MULTILINE)]
     # Ruff knows Python's; in its strings and in prose, blanks may be anything.
     if path.suffix not in {".md", ".py"} and indents and min(indents) != int(rules["indent_size"]):
         yield f"indented by {min(indents)}"

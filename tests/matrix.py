@@ -85,7 +85,7 @@ def options() -> Iterator[dict[str, Any]]:
         hidden = {name for name in answers if not applies(name, answers)}
         # A hidden question stands for all that it could be answered.
         if all(answers[name] == OPTIONS[name][0] for name in hidden):
-            yield {name: it for name, it in answers.items() if name not in hidden}
+            yield {name: value for name, value in answers.items() if name not in hidden}
 
 
 def applies(name: str, answers: Mapping[str, Any]) -> bool:

@@ -79,7 +79,7 @@ class Forks:
             # It lives in the environment that is asked for first.
             self.process = self.process or subprocess.Popen(
                 (Path(request["commands"]) / "python", ROOT / "tests" / "in_service" / "forks.py"),
-                env={name: it for name, it in os.environ.items() if name not in PRIVATE},
+                env={name: value for name, value in os.environ.items() if name not in PRIVATE},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

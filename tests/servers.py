@@ -129,8 +129,8 @@ class PostgreSQL(Server):
         options: dict[str, Any] = {"connect_timeout": 10, **arguments, **self.url.query}
         with psycopg.connect(autocommit=True, **options) as connection:
             quoted = {
-                key: sql.Literal(it) if key == "password" else sql.Identifier(it)
-                for key, it in values.items()
+                key: sql.Literal(value) if key == "password" else sql.Identifier(value)
+                for key, value in values.items()
             }
             connection.execute(sql.SQL(statement).format(**quoted))
 
@@ -155,9 +155,9 @@ class MySQL(Server):
     def _execute(self, statement: LiteralString, **values: str) -> None:
         identifier = "`" + values.get("database", "").replace("`", "``") + "`"
         # GRANT takes the name of a database as a LIKE pattern.
-        pattern = identifier.translate({ord(it): f"\\{it}" for it in "\\_%"})
+        pattern = identifier.translate({ord(sign): f"\\{sign}" for sign in "\\_%"})
         with self._connect() as connection:
-            quoted = {key: connection.escape(it) for key, it in values.items()}
+            quoted = {key: connection.escape(value) for key, value in values.items()}
             query = statement.format(identifier=identifier, pattern=pattern, **quoted)
             connection.cursor().execute(query)
 

@@ -255,6 +255,8 @@ def test_the_server_in_the_workflow_is_the_registry_s() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     service = workflow["jobs"]["test"]["services"]["mysql"]
 
-    [server] = (it.server for it in BACKENDS if it.name == "mysql" and it.server)
+    [server] = (
+        backend.server for backend in BACKENDS if backend.name == "mysql" and backend.server
+    )
     assert service["image"] == server.image
     assert service["options"] == server.health_options

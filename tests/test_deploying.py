@@ -54,7 +54,7 @@ def lone(render: Render, environment: Callable[..., Path]) -> Project:
 def to(migrations: str | None = None, service: str | None = None) -> dict[str, str]:
     """Settings that name files for migrations and for the service."""
     named = {"MIGRATION_DATABASE_URL": migrations, "DATABASE_URL": service}
-    return {name: f"{SETUPS[0].backend.name}:///{it}" for name, it in named.items() if it}
+    return {name: f"{SETUPS[0].backend.name}:///{value}" for name, value in named.items() if value}
 
 
 @pytest.mark.slow

@@ -84,7 +84,9 @@ def test_the_database_is_made(
 
 @pytest.mark.parametrize(
     "setup",
-    setups(ASYNC, pytest.mark.sweep, among=[it for it in DRIVERS if not it.backend.is_file]),
+    setups(
+        ASYNC, pytest.mark.sweep, among=[setup for setup in DRIVERS if not setup.backend.is_file]
+    ),
 )
 def test_what_keeps_it_from_being_made(
     service: Project, database: URL, setup: Setup, server: Callable[[str], Server]

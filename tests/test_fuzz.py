@@ -483,7 +483,9 @@ def service(environment: Callable[[Setup], Path]) -> Iterator[Service]:
 
 def parts(url: URL) -> list[Any]:
     """What a URL says, as JSON can hold it."""
-    query = {name: it if isinstance(it, str) else list(it) for name, it in url.query.items()}
+    query = {
+        name: value if isinstance(value, str) else list(value) for name, value in url.query.items()
+    }
     return [*url[:6], query]
 
 

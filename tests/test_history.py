@@ -152,7 +152,7 @@ def attempt(project: Project, cases: dict[str, Case], *commands: str) -> dict[st
     given = {name: vars(case) | {"commands": commands} for name, case in cases.items()}
     (project.path / "cases.json").write_text(json.dumps(given), encoding="utf-8")
     output = project.run("python", "-c", TRY)
-    outcomes = {name: Outcome(**it) for name, it in json.loads(output.splitlines()[-1]).items()}
+    outcomes = {name: Outcome(**line) for name, line in json.loads(output.splitlines()[-1]).items()}
     for name, case in cases.items():
         assert re.match(case.says, outcomes[name].said[0]), (name, outcomes[name].said)
     return outcomes

@@ -115,7 +115,7 @@ def logins(server: Callable[[str], Server]) -> Iterator[Callable[[str], list[URL
             url = stack.enter_context(machine.scratch_database()).set(drivername=backend)
             for user, password in users.items():
                 machine.create_user(user, password, str(url.database))
-            return [url.set(username=user, password=it) for user, it in users.items()]
+            return [url.set(username=user, password=value) for user, value in users.items()]
 
         yield logins
 

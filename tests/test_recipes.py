@@ -261,7 +261,9 @@ def add_customer(reader: Reader, email: str, name: str) -> None:
 
 def forget_customers(reader: Reader, *emails: str) -> None:
     """Delete customers that were added."""
-    reader.sql("DELETE FROM customers WHERE email = :email", *({"email": it} for it in emails))
+    reader.sql(
+        "DELETE FROM customers WHERE email = :email", *({"email": email} for email in emails)
+    )
 
 
 def release(reader: Reader) -> None:
@@ -326,7 +328,7 @@ def index(reader: Reader, blocks: list[Block]) -> None:
     with reader.engine.connect() as other:
         other.execute(sa.text("UPDATE invoices SET amount = amount WHERE id = 1"))
         builder.start()
-        while builder.is_alive() and not any("waiting" in it for (it,) in reader.sql(progress)):
+        while builder.is_alive() and not any("waiting" in name for (name,) in reader.sql(progress)):
             builder.join(0.05)
         with reader.engine.begin() as writer:
             writer.execute(sa.text("SET lock_timeout = '10s'"))
@@ -469,11 +471,18 @@ OWN = (
     [
         *(
             pytest.param(
-                it, CHANGES, id=f"{it}-all", marks=() if it is SERVED[0] else pytest.mark.sweep
+                setup,
+                CHANGES,
+                id=f"{setup}-all",
+                marks=() if setup is SERVED[0] else pytest.mark.sweep,
             )
-            for it in FIRST
+            for setup in FIRST
         ),
-        *(pytest.param(it, OWN, id=f"{it}-own") for it in PROGRAMS if it is not SERVED[0]),
+        *(
+            pytest.param(setup, OWN, id=f"{setup}-own")
+            for setup in PROGRAMS
+            if setup is not SERVED[0]
+        ),
     ],
 )
 def test_changes_of_the_schema(reader: Reader, titles: Iterable[str]) -> None:

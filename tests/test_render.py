@@ -101,7 +101,7 @@ def test_python_is_the_same_for_all_drivers_of_a_kind(
     kind: tuple[bool, bool, bool], include_example: bool
 ) -> None:
     """What the type checker says of one service it says of all of its kind."""
-    first, *others = [python(it, include_example) for it in SETUPS if it.kind == kind]
+    first, *others = [python(setup, include_example) for setup in SETUPS if setup.kind == kind]
     for other in others:
         assert other == first
 

@@ -100,7 +100,7 @@ def test_a_service_takes_the_package_as_a_requirement(repository: Project, tmp_p
     run_copy(str(repository.path), service.path, **QUIETLY)
     service.git("init", "--quiet", "--initial-branch=main")
     service.commit("With the folder")
-    before = {it for it in service.git("ls-files").splitlines() if it.startswith(FOLDER)}
+    before = {line for line in service.git("ls-files").splitlines() if line.startswith(FOLDER)}
     assert before
 
     def answer(guardrails: str) -> None:
@@ -129,7 +129,9 @@ def test_a_service_takes_the_package_as_a_requirement(repository: Project, tmp_p
     answer("")
 
     service.commit("With the folder again")
-    assert {it for it in service.git("ls-files").splitlines() if it.startswith(FOLDER)} == before
+    assert {
+        line for line in service.git("ls-files").splitlines() if line.startswith(FOLDER)
+    } == before
     assert "alembic-guardrails @" not in service.text("pyproject.toml")
     service.run("uv", "sync", "--quiet")
     installed = service.run("python", "-c", "import alembic_guardrails as it; print(it.__file__)")

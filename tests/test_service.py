@@ -135,7 +135,7 @@ def test_generated_revisions_go_up_and_down(service: Project) -> None:
     )
 
 
-@pytest.mark.parametrize("setup", [it for it in KINDS.values() if not it.kind[2]], ids=str)
+@pytest.mark.parametrize("setup", [setup for setup in KINDS.values() if not setup.kind[2]], ids=str)
 def test_a_hundred_requests_at_once(service: Project) -> None:
     """More than there are threads or connections: nobody waits for what only another can free."""
     service.run("alembic", "upgrade", "head")

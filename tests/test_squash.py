@@ -253,7 +253,7 @@ def files(project: Project) -> dict[str, str]:
 
 # aiomysql has no way to write the bytes that a revision inserts, mariadbconnector takes what is in
 # its texts for parameters.
-WRITING = [it for it in SETUPS if it.driver.name not in ("aiomysql", "mariadbconnector")]
+WRITING = [setup for setup in SETUPS if setup.driver.name not in ("aiomysql", "mariadbconnector")]
 
 
 @pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep, among=WRITING))
@@ -261,7 +261,7 @@ def test_both_roads_lead_to_the_same(service: Project, setup: Setup, scratch: Sc
     """Schemas, rows and counters; databases older than that are told what to do."""
     up = {name: (scratch(setup), [["upgrade", name]]) for name in [*OLD, "0008", "0009", "head"]}
     before = look(service, up)
-    assert not any("".join(it["said"]) for it in before.values())
+    assert not any("".join(outcome["said"]) for outcome in before.values())
     start = files(service)
 
     assert "Nothing was changed" in service.run(*MODULE, "squash", "0008", "--dry-run")
@@ -272,7 +272,9 @@ def test_both_roads_lead_to_the_same(service: Project, setup: Setup, scratch: Sc
     assert ("into the file by hand: 0008." in said) == (setup.backend.name == "postgresql")
     [changing] = re.findall(r"what these do to rows.*: (.*)\.", said)
     assert changing.split(", ") == ["0002", "0003", "0004", "0005", "0007", "0008"]
-    assert {*start} - {*files(service)} == {it for it in start if re.match("versions/000[1-8]", it)}
+    assert {*start} - {*files(service)} == {
+        name for name in start if re.match("versions/000[1-8]", name)
+    }
     service.commit()
     assert re.match("3 revisions, head 0010", service.run(*MODULE, "verify"))
     service.run("ruff", "check", SQUASHED)
@@ -293,8 +295,8 @@ def test_both_roads_lead_to_the_same(service: Project, setup: Setup, scratch: Sc
     cases |= there | {"asked": (scratch(setup), [["upgrade", "0003"], ["upgrade", "head"]])}
     after = look(service, cases)
 
-    def built(it: Look) -> Look:
-        return {"schema": it["schema"], "rows": it["rows"]}
+    def built(value: Look) -> Look:
+        return {"schema": value["schema"], "rows": value["rows"]}
 
     for name in OLD:
         assert built(after[name]) == built(before[name])
@@ -664,7 +666,9 @@ VERSIONED = GEOMETRY.replace(", at point)", ") WITH SYSTEM VERSIONING").replace(
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("setup", [it for it in PROGRAMS if it.backend.name == "mariadb"], ids=str)
+@pytest.mark.parametrize(
+    "setup", [setup for setup in PROGRAMS if setup.backend.name == "mariadb"], ids=str
+)
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -1,5 +1,6 @@
 """Rules for this repository's own files."""
 
+import ast
 import re
 from importlib import import_module
 from pathlib import Path
@@ -55,6 +56,21 @@ def test_each_database_has_its_module(package: str, dialect: str) -> None:
     assert module_for(package, dialect).__name__.endswith(f"{package}.{MODULES[dialect]}")
 
 
+MACHINERY = sorted((TEMPLATE / "src" / "alembic_guardrails").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MACHINERY, ids=lambda path: str(path.relative_to(TEMPLATE)))
+def test_functions_fit_a_screen(path: Path) -> None:
+    too_long = [
+        f"{node.name} has {length} lines"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > 40
+    ]
+
+    assert too_long == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_paths_work_on_windows(path: Path) -> None:
     assert not re.search(r'["<>:|?*\\]', str(path.relative_to(ROOT)))
@@ -74,7 +90,7 @@ def test_templates_have_few_conditions() -> None:
 
 def test_the_readme_of_the_machinery_names_every_part() -> None:
     folder = TEMPLATE / "src" / "alembic_guardrails"
-    parts = {it.stem for it in folder.iterdir() if it.suffix == ".py" or it.is_dir()}
+    parts = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
     named = set(re.findall(r"`(\w+)/?`", (folder / "README.md").read_text(encoding="utf-8")))
 
     assert parts - {"__init__", "__pycache__", "op"} <= named
@@ -110,3 +126,17 @@ def test_what_is_public_is_there(module: str) -> None:
     assert [*imported.__all__] == sorted(imported.__all__)
     for name in imported.__all__:
         assert getattr(imported, name).__doc__
+
+
+@pytest.mark.parametrize("folder", ["extensions", "template/src/alembic_guardrails", "tests"])
+def test_variables_say_what_they_hold(folder: str) -> None:
+    """`it` says nothing; a lambda's argument has a name, too."""
+    vague = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Name) and node.id == "it")
+        or (isinstance(node, ast.arg) and node.arg == "it")
+    ]
+
+    assert vague == []

@@ -18,7 +18,7 @@ from project import Project
 pytestmark = pytest.mark.slow
 
 # On SQLite, whose two drivers are a sync and an async one.
-BOTH = [SETUPS[0], next(it for it in ASYNC if it.backend is SETUPS[0].backend)]
+BOTH = [SETUPS[0], next(setup for setup in ASYNC if setup.backend is SETUPS[0].backend)]
 both = pytest.mark.parametrize("setup", BOTH, ids=str)
 
 MODELS = """

@@ -9,7 +9,9 @@ from matrix import KINDS, Setup, setups
 from test_render import python
 
 # Each file is as one of these has it, as a test says.
-TWO = [it for it in KINDS.values() if it.kind in ((False, True, False), (True, False, True))]
+TWO = [
+    setup for setup in KINDS.values() if setup.kind in ((False, True, False), (True, False, True))
+]
 
 
 @pytest.mark.parametrize("include_example", [True, False])

@@ -301,8 +301,8 @@ OBSTACLES: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize(
     "what",
     [
-        pytest.param(it, marks=() if at % 3 == 1 else pytest.mark.sweep)
-        for at, it in enumerate(OBSTACLES)
+        pytest.param(name, marks=() if at % 3 == 1 else pytest.mark.sweep)
+        for at, name in enumerate(OBSTACLES)
     ],
 )
 def test_what_copier_does_not_see_is_refused(releases: Template, tmp_path: Path, what: str) -> None:
@@ -449,7 +449,7 @@ def pare_down(project: Project) -> Lived:
     """Delete the example, and squash the revisions into one that has another id."""
     example = ("customer", "invoice", "crud", "data_migration", "split_names")
     deleted = [
-        name for name in project.git("ls-files").split() if any(it in name for it in example)
+        name for name in project.git("ls-files").split() if any(value in name for value in example)
     ]
     deleted += ["migrations/versions/0001_initial.py", ".pre-commit-config.yaml"]
     for name in deleted:
@@ -465,7 +465,7 @@ def pare_down(project: Project) -> Lived:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder and what is in it, but for bytecode and what is git's."""
-    paths = (it for it in folder.rglob("*") if it.is_file())
+    paths = (path for path in folder.rglob("*") if path.is_file())
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in paths
@@ -487,9 +487,13 @@ def releases(clone: Callable[[], Template]) -> Template:
     [
         (SETUPS[0], pare_down),
         (ASYNC_SERVER, grow),
-        *(pytest.param(it, grow, marks=pytest.mark.sweep) for it in SETUPS if it != ASYNC_SERVER),
+        *(
+            pytest.param(setup, grow, marks=pytest.mark.sweep)
+            for setup in SETUPS
+            if setup != ASYNC_SERVER
+        ),
     ],
-    ids=lambda it: getattr(it, "__name__", str(it)),
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_service_that_lived_is_updated(
     releases: Template,
@@ -667,12 +671,12 @@ run_with_connection(Settings().database_url, add)
         # To async, and to another database.
         *[
             pytest.param(
-                it,
-                ASYNC[it.backend.name],
-                marks=() if ASYNC[it.backend.name] == ASYNC_SERVER else pytest.mark.sweep,
+                setup,
+                ASYNC[setup.backend.name],
+                marks=() if ASYNC[setup.backend.name] == ASYNC_SERVER else pytest.mark.sweep,
             )
-            for it in PROGRAMS
-            if not it.backend.is_file
+            for setup in PROGRAMS
+            if not setup.backend.is_file
         ],
         (SETUPS[0], ASYNC_SERVER),
     ],
@@ -993,7 +997,7 @@ def test_a_service_from_before_the_package_is_updated(
     assert "table queue_*\n" in service.text("migrations/ignore.txt")
     assert not (service.path / "migrations/others.txt").exists()
     # The owner takes what the template has.
-    service.git("rm", "--quiet", *(it for it in edits if it.startswith(machinery)))
+    service.git("rm", "--quiet", *(name for name in edits if name.startswith(machinery)))
     service.git("checkout", "--theirs", "migrations/env.py")
     [rename] = re.findall(r"(?ms)^ +(perl -pi .*?)\n\n", said)
     service.run("sh", "-e", "-c", uv_run(rename))

@@ -88,7 +88,8 @@ def row(connection: Connection, target: Table, number: int) -> dict[str, Any]:
         if parent:
             values |= zip(key.column_keys, parent, strict=True)
     referring = {name for key in target.foreign_key_constraints for name in key.column_keys}
-    checks = [it["sqltext"] for it in inspect(connection).get_check_constraints(target.name)]
+    constraints = inspect(connection).get_check_constraints(target.name)
+    checks = [constraint["sqltext"] for constraint in constraints]
     for column in target.columns:
         automatic = column is target.autoincrement_column or column.server_default is not None
         if column.name in referring or automatic or column.computed or column.identity:

@@ -34,11 +34,11 @@ def table(*columns: str, rows: Iterable[Sequence[object]]) -> str:
 def compared(size: str, results: list[Result]) -> str:
     """A table of ours against stock, where that has the command."""
 
-    def row(it: Result) -> Sequence[object]:
-        ours, stock = it.costs["ours"], it.costs.get("stock")
+    def row(result: Result) -> Sequence[object]:
+        ours, stock = result.costs["ours"], result.costs.get("stock")
         ratio = map("{:.2f}".format, ratios(ours, stock)) if stock else ("", "")
-        sizes = [f"{it.size:,}"] * bool(size)
-        return it.database, *sizes, f"`{it.command}`", ours, stock or "", *ratio
+        sizes = [f"{result.size:,}"] * bool(size)
+        return result.database, *sizes, f"`{result.command}`", ours, stock or "", *ratio
 
     columns = ("database", *([size] * bool(size)), "command", "ours", "stock")
     return table(*columns, "ratio", "ratio of CPU time", rows=map(row, results))
@@ -46,7 +46,9 @@ def compared(size: str, results: list[Result]) -> str:
 
 def plot(path: Path, **groups: list[Result]) -> None:
     """Draw how long commands take by size, a row for each group, a column for each database."""
-    databases = list(dict.fromkeys(it.database for group in groups.values() for it in group))
+    databases = list(
+        dict.fromkeys(result.database for group in groups.values() for result in group)
+    )
     matplotlib.rcParams |= {"svg.hashsalt": "", "svg.fonttype": "none", "font.size": 9}
     figure, grid = pyplot.subplots(
         len(groups), len(databases), figsize=(10, 6), sharey=True, squeeze=False, layout="tight"
@@ -54,10 +56,14 @@ def plot(path: Path, **groups: list[Result]) -> None:
     for row, (what, results) in zip(grid, groups.items(), strict=True):
         for axes, database in zip(row, databases, strict=True):
             for command, style in STYLES.items():
-                here = [it for it in results if (it.database, it.command) == (database, command)]
+                here = [
+                    result
+                    for result in results
+                    if (result.database, result.command) == (database, command)
+                ]
                 for name, color in COLORS.items():
-                    sizes = [it.size for it in here]
-                    seconds = [it.costs[name].seconds for it in here]
+                    sizes = [result.size for result in here]
+                    seconds = [result.costs[name].seconds for result in here]
                     label = f"{name}: {command}"
                     axes.plot(sizes, seconds, style, color=color, marker=".", label=label)
             axes.set(xscale="log", yscale="log", xlabel=what, title=database)

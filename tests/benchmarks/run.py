@@ -118,7 +118,9 @@ def settings(workshop: Workshop, setup: Setup, rounds: int) -> Iterator[Result]:
     reading = f"{imports}; from {PACKAGE}.settings import DatabaseSettings; DatabaseSettings()"
     with workshop.service(setup) as service:
         texts = {"ours": reading, "stock": imports}
-        work = {who: partial(service.project.run, "python", "-c", it) for who, it in texts.items()}
+        work = {
+            who: partial(service.project.run, "python", "-c", name) for who, name in texts.items()
+        }
         yield Result("none", "start: with settings, without", in_turns(work, rounds))
 
 

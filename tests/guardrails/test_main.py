@@ -149,6 +149,6 @@ def test_a_command_imports_what_it_needs(project: Project) -> None:
     parts = {".".join(module.split(".")[:2]) for module in modules}
     assert not {f"alembic_guardrails.{part}" for part in ("adopt", "dump", "lint")} & parts
     assert not {"fastapi", "pydantic", "pydantic_settings"} & {*modules}
-    assert [it for it in modules if it.startswith("alembic_guardrails.commands.")] == [
+    assert [module for module in modules if module.startswith("alembic_guardrails.commands.")] == [
         "alembic_guardrails.commands.verify"
     ]

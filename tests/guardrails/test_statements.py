@@ -89,7 +89,7 @@ def test_statements_are_the_same_in_any_company(
 
     found = split(text, dialect)
 
-    assert [(it.verb, it.kind, it.text) for it in found] == cases
+    assert [(statement.verb, statement.kind, statement.text) for statement in found] == cases
 
 
 @given(st.sampled_from(DIALECTS), st.text(st.sampled_from(" ;'\"`$[]()/*!#-\\\n@:aE1%sé")))
