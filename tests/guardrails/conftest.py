@@ -17,6 +17,10 @@ from sqlalchemy import Engine, create_engine
 settings.register_profile("guardrails", deadline=None)
 settings.load_profile("guardrails")
 
+# Enough to find what is wrong within days, and quick enough to be run at each change.
+settings.register_profile("package", deadline=None, max_examples=40)
+settings.load_profile("package")
+
 INI = """
 [alembic]
 script_location = %(here)s/migrations

@@ -1,5 +1,6 @@
 """Dumps: SQL that creates a schema, with its rows, and SQL that drops it."""
 
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,12 @@ QUOTE = pysqlite.dialect().identifier_preparer.quote_identifier
 
 # SQLite stores no lone surrogates and ends texts at a NUL in some functions.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-values = st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats() | texts | st.binary()
+# SQLite itself misreads the last digit of smaller and of greater numbers; squash refuses these.
+tiny, huge = 1e-200, 1e200
+floats = st.floats().filter(
+    lambda number: number in (0, inf, -inf) or number != number or tiny < abs(number) < huge
+)
+values = st.none() | st.integers(-(2**63), 2**63 - 1) | floats | texts | st.binary()
 
 
 @pytest.mark.parametrize("dialect", DUMPERS)
