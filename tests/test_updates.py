@@ -247,7 +247,7 @@ def test_files_of_other_kinds(
         (theirs / "like.sh").read_text("utf-8") + "# More\n", "utf-8"
     )
     (theirs / ".env.test.jinja").write_text(template.find(".env").read_text("utf-8"), "utf-8")
-    template.replace(".env.example", "# Every setting", "# Next. Every setting")
+    template.replace(".env.example", "# All settings", "# Next. All settings")
     (theirs / "migrations/versions/more").mkdir()
     (theirs / "migrations/versions/more/0002_next.py").write_text("", encoding="utf-8")
     monkeypatch.delenv("GIT_CONFIG_GLOBAL")
@@ -265,7 +265,7 @@ def test_files_of_other_kinds(
     assert not (project.path / "like.sh").exists()
     assert not (project.path / "migrations/versions/more").exists()
     settings = example.read_text("utf-8")
-    assert settings.startswith("# Next. Every setting")
+    assert settings.startswith("# Next. All settings")
     assert settings.endswith("OWN=1\n")
     unmerged = [line.split() for line in project.git("ls-files", "--unmerged").splitlines()]
     assert {(stage, name) for _, _, stage, name in unmerged} == {
@@ -373,7 +373,8 @@ def release_next_version(template: Template) -> None:
     replace("README.md", "## Checks\n", "## Checks of the next version\n")
     replace("workflows/ci.yml", "timeout-minutes: 15", "timeout-minutes: 20")
     replace("Dockerfile", "# The image serves;", "# Next. The image serves;")
-    replace("{{ package_name }}/api/customers.py", "over HTTP.", "over HTTP. Next.")
+    customers = "{{ package_name }}/api/customers.py"
+    replace(customers, "Endpoints for customers.", "Endpoints for customers. Next.")
     replace(".env", "Settings of this machine.", "Settings of this machine. Next.")
     # A module has another name, a file is gone, a file is new.
     engine = template.find("db/engine.py")
@@ -707,7 +708,7 @@ def test_it_goes_on_with_another_driver(
     service.use(environment(after))
     if not same:
         said = service.run("alembic", "upgrade", "head", check=False)
-        assert f"DATABASE_URL: it has to start with {after.backend.name}://" in said
+        assert f"DATABASE_URL: Start the URL with {after.backend.name}://" in said
         service.environment["DATABASE_URL"] = text_of(other)
     service.run("alembic", "upgrade", "head")
     service.run("alembic", "check")

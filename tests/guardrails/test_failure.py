@@ -286,3 +286,9 @@ def test_long_texts_say_that_they_are_cut() -> None:
         "            b",
         "            ... and 1 more line",
     ]
+
+
+def test_a_package_that_is_missing_is_no_fault_of_a_revision() -> None:
+    error = ModuleNotFoundError("No module named 'driver'")
+
+    assert "next:       Install what is missing" in write_report(error, Activity())

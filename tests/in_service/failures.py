@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -130,10 +131,16 @@ def _database() -> Iterator[None]:
     helper.unlink()
 
 
+def write_revision(line: str) -> None:
+    """Write the revision. Bytecode of the same second and size would be taken for it."""
+    REVISION.write_text(f"{HEAD}    {line}\n", "utf-8")
+    Path(cache_from_source(str(REVISION))).unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("name", CAUSES)
 def test_a_failure_fits_a_screen_and_says_all(name: str) -> None:
     cause = CAUSES[name]
-    REVISION.write_text(f"{HEAD}    {cause.line}\n", "utf-8")
+    write_revision(cause.line)
 
     assert run_alembic("upgrade", "faulty") == cause.code
 
@@ -159,7 +166,7 @@ def test_a_failure_fits_a_screen_and_says_all(name: str) -> None:
 
 
 def test_the_traceback_is_there_on_demand() -> None:
-    REVISION.write_text(f'{HEAD}    op.execute("nonsense")\n', "utf-8")
+    write_revision('op.execute("nonsense")')
     assert run_alembic("--raiseerr", "upgrade", "faulty") == 1
     text = LOG.read_text()
     assert "Traceback" in text

@@ -33,8 +33,8 @@ def lint(config: Config, rev_range: str | None = None, downgrade: bool = False) 
     Reads the revisions of the range, START included, or else those that are not released, all if
     git cannot tell; needs no database. Prints a line for each finding. A comment `# allow: rule`,
     followed by the reason, allows what the rule forbids: in the statement behind which it stands,
-    or in all of the revision if it stands on a line of its own. `downgrade` has it look at the
-    way back, too.
+    or in all of the revision if it stands on a line of its own. `--downgrade` reads the downgrade
+    as well.
 
     Raises:
         CommandError: Something was found, a revision is missing, or squawk is where it is needed.

@@ -34,6 +34,9 @@ PACKAGE = Path(__file__).parents[1]
 STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 CORRECT = "Correct the revision, then run the command again."
+NOT_INSTALLED = (
+    "Install what is missing, the driver perhaps, with `uv sync`, then run the command again."
+)
 CONNECTION_LOST = (
     "Check the database server, then run the command again. `alembic current` shows the revision."
 )
@@ -205,6 +208,8 @@ def write_report(error: BaseException | None, activity: Activity) -> str:
         advice = "Run the command again."
     elif of_database and of_database.connection_invalidated:
         advice = CONNECTION_LOST
+    elif isinstance(cause, ImportError) and activity.step is None:
+        advice = NOT_INSTALLED
     else:
         advice = (activity.advise(of_database) if of_database else "") or CORRECT
     report.add("next", advice)

@@ -376,7 +376,7 @@ RULES = (
 BY_NAME = {rule.name: rule for rule in RULES}
 
 # More of squawk's rules, in its own words. The others are matters of taste or of timeouts:
-# docs/decisions/0013.
+# decision 13 of the template.
 RULES_OF_SQUAWK = {
     "ban-alter-domain-with-add-constraint",
     "ban-drop-database",

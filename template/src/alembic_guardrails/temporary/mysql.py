@@ -7,7 +7,8 @@ from alembic_guardrails.temporary.base import Provisions
 from alembic_guardrails.temporary.sources import RevisionSource
 from sqlalchemy import URL, Connection
 
-# ER_DBACCESS_DENIED_ERROR: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+# ER_DBACCESS_DENIED_ERROR:
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 FORBIDDEN: Collection[int | str] = (1044,)
 
 KEPT: tuple[str, ...] = ()
