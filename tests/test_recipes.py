@@ -523,7 +523,7 @@ def downgrade() -> None:
 # What needs other people, and what has a test of its own.
 TEAM = ("Merge two branches that both made a revision", "Rebase a revision")
 SQUASH = "Squash old revisions"
-OTHERS = {*TEAM, "Fix a failed migration at night", "Review a revision", SQUASH}
+OTHERS = {*TEAM, "Fix a failed migration", "Review a revision", SQUASH}
 # Who they are in the database's list of sessions, which the document shows.
 MYSELF = {
     "postgresql": "SELECT pg_backend_pid()",
@@ -533,9 +533,9 @@ MYSELF = {
 
 
 @pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep))
-def test_a_night(reader: Reader) -> None:
+def test_a_failed_migration(reader: Reader) -> None:
     """A revision fails over rows that repeat, is mended in two ways, and meets a lock."""
-    where, again, *sessions, by_hand = reader.recipes["Fix a failed migration at night"]
+    where, again, *sessions, by_hand = reader.recipes["Fix a failed migration"]
     reader.run('alembic revision -m "unique names"')
     reader.write(NIGHT)
     reader.run(f"{MODULE} repair")

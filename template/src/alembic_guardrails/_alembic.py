@@ -1,7 +1,7 @@
 """Every private name of Alembic and SQLAlchemy that this package uses.
 
-Each function names the version in which the private name was read, and what would replace it. The
-scheduled CI job that runs against pre-releases fails here first.
+A docstring names the version in which the private name was read, and what would replace it, if
+that is in sight. The scheduled CI job that runs against pre-releases fails here first.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,7 +31,11 @@ def get_plan(context: MigrationContext) -> Plan:
 
 
 def set_plan(context: MigrationContext, plan: Plan) -> None:
-    """Replace the function that `get_plan` returns."""
+    """Replace the function that `get_plan` returns.
+
+    The guard wraps each revision through it (`guard/base.py`); `history/moved.py` and
+    `history/superseded.py` check the heads of the database before the first one.
+    """
     # Alembic runs a `StampStep` as well, although its annotation names another step.
     private: Any = context
     private._migrations_fn = plan
