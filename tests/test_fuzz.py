@@ -208,6 +208,8 @@ def test_a_url_that_can_be_used_is_in_every_file(inputs: Inputs) -> None:
         answers = {
             name: to for name, to in complete(given).items() if applies(name, complete(given))
         }
+        # An update that turns existing_database off is to bring no example.
+        answers |= {"include_example": complete(given)["include_example"]}
         assert again == answers | {"database_url": database.url}
         again["database_url"] = dotenv(files[".env"])["DATABASE_URL"]
         assert rendered(**again) == files

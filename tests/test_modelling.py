@@ -11,7 +11,7 @@ import pymysql
 import pytest
 from conftest import Render
 from drivers import text_of
-from matrix import ASYNC, PROGRAMS, ROOT, Setup, setups
+from matrix import ASYNC, DISTINCT, PROGRAMS, ROOT, Setup, setups
 from project import Project
 from sqlalchemy import URL
 
@@ -112,7 +112,7 @@ def existing(
     return project
 
 
-@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep, among=[*PROGRAMS, *ASYNC]))
+@pytest.mark.parametrize("setup", setups(DISTINCT, pytest.mark.sweep, among=[*PROGRAMS, *ASYNC]))
 def test_models_of_what_is_hard(existing: Project, setup: Setup, database: URL) -> None:
     load(database, ROOT / "tests" / "existing" / f"models_{setup.backend.name}.sql")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Render
-from matrix import ASYNC, BROUGHT, DRIVERS, PROGRAMS, Setup, setups
+from matrix import ASYNC, BROUGHT, DISTINCT, DRIVERS, PROGRAMS, Setup, setups
 from project import Project
 from sqlalchemy import URL, NullPool, create_engine
 
@@ -108,7 +108,7 @@ def test_its_server_ends_with_the_run(
     assert not folder.parent.exists()
 
 
-@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep, among=DRIVERS))
+@pytest.mark.parametrize("setup", setups(DISTINCT, pytest.mark.sweep, among=DRIVERS))
 def test_a_server_that_does_not_answer(
     render: Render, environment: Callable[[Setup], Path], setup: Setup
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import FIRST, PROGRAMS, SERVED, Setup, setups
+from matrix import DISTINCT, FIRST, SERVED, Setup, setups
 from project import PYTHON, SCRIPTS, CommandFailed, Project
 
 pytestmark = pytest.mark.slow
@@ -481,7 +481,7 @@ OWN = (
         ),
         *(
             pytest.param(setup, OWN, id=f"{setup}-own")
-            for setup in PROGRAMS
+            for setup in DISTINCT
             if setup is not SERVED[0]
         ),
     ],
@@ -532,7 +532,7 @@ MYSELF = {
 }
 
 
-@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep))
+@pytest.mark.parametrize("setup", setups(DISTINCT, pytest.mark.sweep))
 def test_a_failed_migration(reader: Reader) -> None:
     """A revision fails over rows that repeat, is mended in two ways, and meets a lock."""
     where, again, *sessions, by_hand = reader.recipes["Fix a failed migration"]
@@ -613,7 +613,7 @@ def test_a_team(reader: Reader, way: str) -> None:
     assert without(reader.rows(), "customers", "phone") == before
 
 
-@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep))
+@pytest.mark.parametrize("setup", setups(DISTINCT, pytest.mark.sweep))
 def test_squashing(reader: Reader) -> None:
     """The database of the reader is older than the revision that stays."""
     before = reader.rows()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import PROGRAMS, ROOT, SERVED, SETUPS, Setup, setups
+from matrix import DISTINCT, PROGRAMS, ROOT, SERVED, SETUPS, Setup, setups
 from project import CommandFailed, Project, get
 from servers import Server
 from sqlalchemy import URL
@@ -256,7 +256,7 @@ def files(project: Project) -> dict[str, str]:
 WRITING = [setup for setup in SETUPS if setup.driver.name not in ("aiomysql", "mariadbconnector")]
 
 
-@pytest.mark.parametrize("setup", setups(PROGRAMS, pytest.mark.sweep, among=WRITING))
+@pytest.mark.parametrize("setup", setups(DISTINCT, pytest.mark.sweep, among=WRITING))
 def test_both_roads_lead_to_the_same(service: Project, setup: Setup, scratch: Scratch) -> None:
     """Schemas, rows and counters; databases older than that are told what to do."""
     up = {name: (scratch(setup), [["upgrade", name]]) for name in [*OLD, "0008", "0009", "head"]}

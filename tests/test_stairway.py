@@ -8,7 +8,7 @@ import pytest
 from chain import CHAIN, FAULTS, HEAD, MODELS
 from conftest import Render, Scratch
 from drivers import text_of
-from matrix import PROGRAMS, SERVED, Setup
+from matrix import DISTINCT, PROGRAMS, SERVED, Setup, setups
 from project import Project
 
 pytestmark = pytest.mark.slow
@@ -98,12 +98,12 @@ def check_faults(service: Project, setup: Setup, names: Iterable[str]) -> None:
     assert not missed, "\n".join(f"{name}:\n{output}" for name, output in missed.items())
 
 
-@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
+@pytest.mark.parametrize("setup", setups(DISTINCT, pytest.mark.sweep, among=PROGRAMS))
 def test_faults_are_caught(service: Project, setup: Setup) -> None:
     check_faults(service, setup, SLICE if setup is SERVED[0] else SLICE[:1])
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
+@pytest.mark.parametrize("setup", setups(DISTINCT, pytest.mark.sweep, among=PROGRAMS))
 def test_every_fault_is_caught(service: Project, setup: Setup) -> None:
     check_faults(service, setup, FAULTS)
