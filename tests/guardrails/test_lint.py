@@ -252,3 +252,15 @@ def test_sql_says_where_a_revision_needs_a_database(project: Project) -> None:
     text = config.stdout.getvalue()  # type: ignore[attr-defined]
     assert "SELECT 1;" in text
     assert re.search(r"-- migrations.versions.a\.py:18: the rest is left out: AttributeError", text)
+
+
+@pytest.mark.parametrize("text", [UNSAFE, SAFE], ids=["unsafe", "safe"])
+def test_each_seed_is_for_databases_that_are_known(text: str) -> None:
+    """A seed for an unknown one would never run; `mysql` stands for MariaDB, too."""
+    headings = re.findall(r"^(\w[\w ]*):", text, re.MULTILINE)
+
+    assert headings
+    assert {name for heading in headings for name in heading.split()} <= {
+        "all",
+        *(dialect for dialect in DIALECTS if dialect != "mariadb"),
+    }

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from functools import cached_property
 from hashlib import sha256
 from itertools import zip_longest
-from re import sub
 
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.effects import FUNCTIONS, DatabaseObject, called_functions
+from alembic_guardrails.schema.mysql import without_counter
 from alembic_guardrails.statements import Statement, split
 from sqlalchemy import Connection
 from sqlalchemy.dialects.mysql.reserved_words import (
@@ -58,9 +58,6 @@ OPAQUE = {"CALL", "EXECUTE", "PREPARE"}
 # ER_NO_SUCH_TABLE, ER_SP_DOES_NOT_EXIST, ER_TRG_DOES_NOT_EXIST, ER_EVENT_DOES_NOT_EXIST and
 # ER_BAD_DB_ERROR.
 MISSING = {1049, 1146, 1305, 1360, 1539}
-
-# What changes with the rows of a table, which other sessions may write to.
-COUNTER = r" AUTO_INCREMENT=\d+"
 
 
 class Catalog:
@@ -173,8 +170,9 @@ def read_definition(connection: Connection, item: DatabaseObject) -> str | None:
         if error_code(error) not in MISSING:
             raise
         return None
-    # Triggers have the time of their creation in the last column, which is no definition.
-    return sub(COUNTER, "", " ".join(str(value) for value in row[1:4]))
+    # Triggers have the time of their creation in the last column, which is no definition. A counter
+    # changes with the rows, which other sessions may write.
+    return without_counter(" ".join(str(value) for value in row[1:4]))
 
 
 def fingerprint(definitions: Iterable[str | None]) -> str:
