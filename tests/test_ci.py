@@ -236,6 +236,16 @@ def test_workflows_pass_their_linters(path: Path) -> None:
     check_rights(path)
 
 
+def test_the_forms_for_issues_are_valid() -> None:
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    forms = [str(path) for path in folder.glob("*.yml") if path.stem != "config"]
+    validate = ("check-jsonschema", "--quiet", "--builtin-schema")
+
+    assert forms
+    lint(*validate, "vendor.github-issue-forms", *forms)
+    lint(*validate, "vendor.github-issue-config", str(folder / "config.yml"))
+
+
 def test_yaml_passes_its_linters() -> None:
     lint_yaml(ROOT / ".github")
 
