@@ -1,6 +1,7 @@
 """Revisions on a server, run in forks that are killed: for the tests of the journal."""
 
 import ctypes
+import importlib
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from pymysql.constants import COMMAND
-from servers import Server, mariadb
+from servers import SERVERS, Server
 from sqlalchemy import URL, Connection, create_engine
 
 ENV = """
@@ -58,6 +59,10 @@ def downgrade():
     pass
 """
 
+# Imported before the forks, because each of them would import them again.
+for name in ("sqlalchemy.orm", "alembic_guardrails.op", "alembic_guardrails.guard.mysql"):
+    importlib.import_module(name)
+
 
 @dataclass(frozen=True)
 class Kill:
@@ -76,7 +81,8 @@ class Kill:
 class Machine:
     """A server that can be killed."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, backend: str, server: Server) -> None:
+        self.backend = backend
         self.server = server
         assert server.socket
         self.folder = server.socket.parent
@@ -100,6 +106,8 @@ class Machine:
 
     def start(self) -> None:
         """Start the server, and wait for it."""
+        # MySQL does not start beside the lock of a process that its parent has not waited for.
+        (self.folder / "socket.lock").unlink(missing_ok=True)
         libc = ctypes.CDLL(None)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -124,10 +132,10 @@ class Machine:
 
 
 @contextmanager
-def machine() -> Iterator[Machine]:
-    """Yield a private MariaDB server that can be killed."""
-    with mariadb() as server:
-        running = Machine(server)
+def machine(backend: str) -> Iterator[Machine]:
+    """Yield a private server that can be killed."""
+    with SERVERS[backend]() as server:
+        running = Machine(backend, server)
         running.take_over()
         try:
             yield running

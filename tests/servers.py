@@ -274,9 +274,10 @@ def mysql() -> Iterator[Server]:
     with _sandbox() as sandbox:
         folder = sandbox.folder
         (folder / "init.sql").write_text(
-            f"CREATE USER root@'%' IDENTIFIED BY '{password}';\n"
+            # It runs at each start, and a start that it fails in is none.
+            f"CREATE USER IF NOT EXISTS root@'%' IDENTIFIED BY '{password}';\n"
             "GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;\n"
-            "DROP USER root@localhost;\n"
+            "DROP USER IF EXISTS root@localhost;\n"
         )
         options = [*program, f"--datadir={folder}/data", f"--tmpdir={folder}", *_MYSQL.split()]
         options += ["--user=root"] if os.geteuid() == 0 else []

@@ -1,6 +1,7 @@
-"""Interrupted revisions on MariaDB: they end as undisturbed ones do, or are refused."""
+"""Interrupted revisions on MariaDB and MySQL: they end as undisturbed ones do, or are refused."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,23 +11,26 @@ from random import Random
 import pytest
 from alembic_guardrails.settings import MigrationSettings
 from journals import Kill, Machine, Service, machine
-from revisions import BEFORE, compose
+from revisions import KINDS, Composed, compose, prepare
 from servers import ServerUnavailable
 
 pytestmark = pytest.mark.slow
 
 REFUSAL = re.compile(r"FAILED: .* was interrupted [^\n]*`alembic stamp <revision>`[^\n]*\Z")
 
-SWEPT = 2000
-SLICE = 6
+# Revisions that are composed at random, for each server; the first of them in an ordinary run.
+SWEPT = 1000
+SLICE = 4
+
+WAYS = ["mended", "before", "sent", "after", "after", "after", "server"]
 
 
-@pytest.fixture(scope="session")
-def server(unavailable: Callable[[str], None]) -> Iterator[Machine]:
-    """A MariaDB server of these tests alone, because they kill it."""
+@pytest.fixture(scope="session", params=["mariadb", "mysql"])
+def server(request: pytest.FixtureRequest, unavailable: Callable[[str], None]) -> Iterator[Machine]:
+    """A server of these tests alone, because they kill it."""
     with ExitStack() as stack:
         try:
-            yield stack.enter_context(machine())
+            yield stack.enter_context(machine(request.param))
         except ServerUnavailable as error:
             unavailable(str(error))
 
@@ -209,6 +213,52 @@ CASES = {
         right=0,
         can_continue=False,
     ),
+    "a column that takes the place of another": Case(
+        ["CREATE TABLE a (id INT PRIMARY KEY, x INT, y INT)", "INSERT INTO a VALUES (1, 2, 3)"],
+        'op.execute("ALTER TABLE a DROP COLUMN x, CHANGE y x INT, ADD COLUMN y INT")',
+        Kill("after", words="ALTER TABLE a"),
+        query="SELECT x FROM a",
+        right=3,
+        can_continue=False,
+    ),
+    "a variable that a change of rows sets": Case(
+        [A, ONE],
+        'op.execute("SET @m = 5")\nop.execute("UPDATE a SET n = (@m := 6)")\n'
+        f'{B}\nop.execute("INSERT INTO b (n) VALUES (@m)")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        right=6,
+        can_continue=False,
+    ),
+    "a variable that a new table sets": Case(
+        [A, ONE],
+        'op.execute("SET @m = 5")\nop.execute("CREATE TABLE c AS SELECT @m := 6 AS n")\n'
+        f'{B}\nop.execute("INSERT INTO b (n) VALUES (@m)")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        right=6,
+        can_continue=False,
+    ),
+    "a procedure that rolls back": Case(
+        [A, ONE, "CREATE PROCEDURE p() BEGIN ROLLBACK; UPDATE a SET n = n + 1; COMMIT; END"],
+        'op.execute("CALL p()")',
+        Kill("after", words="CALL p()"),
+        query="SELECT n FROM a",
+        right=2,
+        can_continue=False,
+    ),
+    "a transaction of two phases": Case(
+        [A, ONE],
+        """op.execute("COMMIT")
+op.execute("XA START 'x'")
+op.execute("UPDATE a SET n = n + 1")
+op.execute("XA END 'x'")
+op.execute("XA COMMIT 'x' ONE PHASE")""",
+        Kill("after", words="XA COMMIT"),
+        query="SELECT n FROM a",
+        right=2,
+        can_continue=False,
+    ),
 }
 
 
@@ -265,30 +315,37 @@ def test_a_repeatable_revision_runs_again(
     )
 
 
+def compose_interruption(seed: int, backend: str) -> tuple[Composed, Kill | int]:
+    """Return a revision, and how it is killed or after which of its pieces it fails."""
+    random = Random(seed)
+    revision = compose(random, backend)
+    way = random.choice(WAYS)
+    if way == "mended":
+        return revision, random.randint(0, len(revision.pieces))
+    return revision, Kill(way, random.randint(8, 60), random.random() * 0.03)
+
+
 def check(seed: int, services: Callable[[], Service]) -> None:
     """Compare a revision composed at random with stock Alembic, undisturbed and interrupted."""
-    random = Random(seed)
-    revision = compose(random)
     stock, undisturbed, interrupted = services(), services(), services()
+    backend = stock.machine.backend
+    revision, interruption = compose_interruption(seed, backend)
     for service in (stock, undisturbed, interrupted):
-        service.prepare(BEFORE)
+        service.prepare(prepare(backend))
         service.write(revision.body)
-    about = f"seed {seed}:\n{revision.body}\n"
+    about = f"seed {seed}, {interruption}:\n{revision.body}\n"
     assert stock.upgrade(None) == 0, about + stock.log.read_text()
     expected = stock.state()
     assert undisturbed.upgrade(settings(undisturbed)) == 0, about + undisturbed.log.read_text()
     assert undisturbed.state() == expected, about
 
-    way = random.choice(["mended", "before", "sent", "after", "after", "after", "server"])
-    if way == "mended":
-        interrupted.write(revision.broken(random.randint(0, len(revision.pieces))))
+    if isinstance(interruption, Kill):
+        interrupted.upgrade(settings(interrupted), interruption)
+        interrupted.machine.recover()
+    else:
+        interrupted.write(revision.broken(interruption))
         assert interrupted.upgrade(settings(interrupted)) == 1, about
         interrupted.write(revision.body)
-    else:
-        kill = Kill(way, random.randint(8, 60), random.random() * 0.03)
-        about += f"{kill}\n"
-        interrupted.upgrade(settings(interrupted), kill)
-        interrupted.machine.recover()
     if finish(interrupted):
         assert interrupted.state() == expected, about
 
@@ -302,3 +359,19 @@ def test_some_interrupted_revisions(seed: int, services: Callable[[], Service]) 
 @pytest.mark.parametrize("seed", range(SLICE, SWEPT))
 def test_interrupted_revisions(seed: int, services: Callable[[], Service]) -> None:
     check(seed, services)
+
+
+@pytest.mark.parametrize("backend", ["mariadb", "mysql"])
+def test_every_kind_is_composed(backend: str) -> None:
+    """Each kind of statement is in many revisions of the sweep, and each is interrupted often."""
+    composed = [compose_interruption(seed, backend) for seed in range(SWEPT)]
+    kinds = Counter(
+        kind
+        for revision, _ in composed
+        for kind, expression in KINDS.items()
+        if re.search(expression, revision.body)
+    )
+    ways = Counter(cut.way if isinstance(cut, Kill) else "mended" for _, cut in composed)
+
+    assert not [kind for kind in KINDS if kinds[kind] < 15]
+    assert min(ways[way] for way in WAYS) > 100

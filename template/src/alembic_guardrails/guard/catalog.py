@@ -140,6 +140,10 @@ class Catalog:
             or any({"EXECUTE", "PREPARE"} & {*item.words} for item in behind)
         )
 
+    def can_roll_back(self, statement: Statement) -> bool:
+        """Whether a statement can undo what was done before it."""
+        return any("ROLLBACK" in item.words for item in self.statements_behind(statement))
+
 
 def identifiers(statement: Statement) -> set[str]:
     """Return the identifiers in a statement, in small letters; words and strings are among them.

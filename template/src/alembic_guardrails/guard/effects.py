@@ -224,7 +224,7 @@ def read_any_effect(sql: str) -> Effect:
         case Kind.READ:
             return Effect(read_action(statement), statement)
         case Kind.ROWS:
-            is_known = statement.verb != "MERGE"
+            is_known = statement.verb != "MERGE" and not sets_variable(statement)
             return Effect(Action.ROWS if is_known else Action.UNKNOWN, statement)
         case Kind.SESSION:
             return Effect(setting_action(statement), statement)
@@ -238,7 +238,13 @@ def read_any_effect(sql: str) -> Effect:
 
 def read_action(statement: Statement) -> Action:
     """Return what to do about a query."""
-    return Action.SESSION if ":=" in statement.words else Action.READ
+    return Action.SESSION if sets_variable(statement) else Action.READ
+
+
+def sets_variable(statement: Statement) -> bool:
+    """Whether a query or a change of rows can leave a value in a variable of the session."""
+    words = statement.words
+    return ":=" in words or (statement.kind is Kind.READ and "INTO" in words)
 
 
 def other_action(statement: Statement) -> Action:
@@ -343,6 +349,8 @@ def create_effect(parser: Parser) -> Effect | None:
         return index_effect(parser)
     if kind not in TABLES | PROGRAMS or "SONAME" in parser.words:
         return None
+    if kind == "TABLE" and sets_variable(parser.statement):
+        return None
     parser.skip_condition()
     shown = DatabaseObject("TABLE" if kind in TABLES else kind, parser.name())
     return Effect(Action.SCHEMA, parser.statement, there=(shown,))
@@ -404,12 +412,16 @@ def alter_effect(parser: Parser) -> Effect | None:
 
 
 def alter_table_effect(parser: Parser, table: DatabaseObject) -> Effect | None:
-    """Return what ALTER TABLE does; a swap of columns cannot be seen afterwards."""
+    """Return what ALTER TABLE does.
+
+    That a column took the name of another one cannot be seen afterwards.
+    """
     if parser.accept("WAIT"):
         parser.place += 1
     parser.accept("NOWAIT")
     old: list[str] = []
     new: list[str] = []
+    dropped: list[str] = []
     renamed = ""
     for clause in split_at_commas(parser.statement.tokens[parser.place :]):
         words = [token.word for token in clause]
@@ -424,7 +436,9 @@ def alter_table_effect(parser: Parser, table: DatabaseObject) -> Effect | None:
             elif renaming[0] != renaming[1]:
                 old.append(renaming[0])
                 new.append(renaming[1])
-    if {*old} & {*new}:
+        if words[0] == "DROP":
+            dropped += [plain_name(token.identifier) for token in clause[1:]]
+    if {*old, *dropped} & {*new}:
         return None
     if renamed:
         moved = DatabaseObject("TABLE", renamed)

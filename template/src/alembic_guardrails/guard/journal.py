@@ -26,7 +26,7 @@ from alembic_guardrails.guard.effects import (
     reads_session,
 )
 from alembic_guardrails.guard.reads import Reads
-from alembic_guardrails.statements import Kind, split
+from alembic_guardrails.statements import Kind, Statement, split
 from sqlalchemy import (
     Column,
     Connection,
@@ -531,7 +531,7 @@ class RevisionProgress:
     def run_unknown(self, effect: Effect, run: Callable[[], None]) -> None:
         """Run a statement after which the revision cannot continue, and note that before."""
         self.obstruct(f"nobody knows what `{excerpt(effect)}` did")
-        if self.catalog.outlives_rollback(effect.statement):
+        if self.needs_entry_apart(effect.statement):
             self.write_apart()
         elif not self.is_recorded:
             self.write(self.now)
@@ -539,6 +539,15 @@ class RevisionProgress:
             self.is_locked = self.is_durable = True
         self.journal.catalog = None
         run()
+
+    def needs_entry_apart(self, statement: Statement) -> bool:
+        """Whether an entry in the transaction would not stay, or be in the way of a statement."""
+        # XA runs in no other transaction, and to read the catalog begins one.
+        return (
+            statement.words[:1] == ("XA",)
+            or self.catalog.outlives_rollback(statement)
+            or self.catalog.can_roll_back(statement)
+        )
 
     def elsewhere(
         self, connection: Connection, _: Any, sql: str, parameters: Any, context: Any, __: bool
