@@ -2,21 +2,20 @@
 
 import uuid
 from collections.abc import Iterator
+from textwrap import indent
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
+from alembic.autogenerate import compare_metadata, produce_migrations, render_op_text
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, compare_type
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
 from sqlalchemy import Connection, MetaData
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
-
-# What revisions import beside SQLAlchemy.
-DIALECTS = {"mysql": mysql, "postgresql": postgresql, "sqlite": sqlite}
 
 TEXTS = (
     "",
@@ -146,23 +145,36 @@ def context_for(connection: Connection, metadata: MetaData) -> MigrationContext:
     return context
 
 
-def upgrade(connection: Connection, metadata: MetaData) -> str:
-    """Run what autogenerate writes; return it."""
+def write_revision(connection: Connection, metadata: MetaData) -> str:
+    """Return what autogenerate writes, with the imports that go beside those of each revision."""
     context = context_for(connection, metadata)
     script = produce_migrations(context, metadata)
     tidy(context, None, [script])
     assert script.upgrade_ops is not None
-    body = render_python_code(
-        script.upgrade_ops,
-        render_as_batch=connection.dialect.name == "sqlite",
-        render_item=render_item,
-        migration_context=context,
-    )
-    text = "def upgrade():\n    pass\n    " + body
-    names: dict[str, Any] = {"sa": sa, "op": Operations(context), **DIALECTS}
-    exec(text, names)
-    names["upgrade"]()
-    return text
+    assert script.downgrade_ops is not None
+    rendering = AutogenContext(context, opts=context.opts)
+    directions = {"upgrade": script.upgrade_ops, "downgrade": script.downgrade_ops}
+    bodies = [
+        f"def {name}():\n" + indent("\n".join(lines), "    ")
+        for name, found in directions.items()
+        for lines in [[render_op_text(rendering, operation) for operation in found.ops] or ["pass"]]
+    ]
+    return "\n\n".join(["\n".join(sorted(rendering.imports)), *bodies])
+
+
+def run_revision(connection: Connection, source: str, direction: str) -> None:
+    """Run a revision, which has the names that it imports and no others."""
+    context = context_for(connection, MetaData())
+    names: dict[str, Any] = {"sa": sa, "op": Operations(context)}
+    exec(source, names)
+    names[direction]()
+
+
+def upgrade(connection: Connection, metadata: MetaData) -> str:
+    """Run what autogenerate writes; return it."""
+    source = write_revision(connection, metadata)
+    run_revision(connection, source, "upgrade")
+    return source
 
 
 def changes(connection: Connection, metadata: MetaData) -> Iterator[tuple[str, ...]]:

@@ -22,7 +22,7 @@ from matrix import SETUPS, Setup, part
 from project import FORKS, QUIETLY, CommandFailed, Project, copy_template
 from pytest_copie.plugin import Copie
 from servers import SERVERS, Server, ServerUnavailable
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Connection, create_engine, make_url
 
 # The tools that the tests call are those of their own environment.
 os.environ["PATH"] = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
@@ -140,6 +140,31 @@ def server(unavailable: Callable[[str], None]) -> Iterator[Callable[[str], Serve
             return running[maker]
 
         yield start
+
+
+# Drivers without async, which are in this repository's environment.
+SYNC_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "sqlite": "sqlite",
+}
+
+
+@pytest.fixture(params=SYNC_DRIVERS)
+def connection(
+    request: pytest.FixtureRequest, server: Callable[[str], Server]
+) -> Iterator[Connection]:
+    """A connection to an empty database of each kind, in this process."""
+    driver = SYNC_DRIVERS[request.param]
+    with ExitStack() as stack:
+        if driver == "sqlite":
+            url = make_url("sqlite://")
+        else:
+            url = stack.enter_context(server(request.param).scratch_database())
+        engine = create_engine(url.set(drivername=driver))
+        stack.callback(engine.dispose)
+        yield stack.enter_context(engine.connect())
 
 
 @pytest.fixture(scope="session")

@@ -23,10 +23,11 @@ from alembic_guardrails.autogenerate.order import sort_tables
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
+from alembic_guardrails.types import OtherType
 from column_cases import Document, Guid, changes, expected_changes, models, upgrade
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import mysql, postgresql
 
 from .conftest import Project
 
@@ -288,10 +289,33 @@ class Wrapped(sa.types.TypeDecorator[Any]):
 
 
 class Point(sa.types.UserDefinedType[Any]):
-    """A type of its own."""
+    """A type that has no name in SQL."""
 
     def __repr__(self) -> str:
         return "Point()"
+
+
+class Circle(sa.types.UserDefinedType[Any]):
+    """A type with a name of its own in SQL."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **options: Any) -> str:
+        return "circle"
+
+
+class Code(sa.String):
+    """A class for what SQLAlchemy has."""
+
+
+class Long(sa.types.TypeDecorator[str]):
+    """A type of a dialect that has another's."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        return dialect.type_descriptor(mysql.LONGTEXT())
 
 
 @pytest.mark.parametrize(
@@ -318,6 +342,19 @@ class Point(sa.types.UserDefinedType[Any]):
         (sa.PickleType(), "sqlite", "sa.LargeBinary()"),
         (sa.ARRAY(Guid()), "postgresql", "sa.ARRAY(sa.UUID())"),
         (Point(), "postgresql", "guardrails.test_autogenerate.Point()"),
+        (Circle(), "postgresql", "OtherType('circle')"),
+        (sa.ARRAY(Circle()), "postgresql", "sa.ARRAY(OtherType('circle'))"),
+        (Code(9), "sqlite", "sa.String(length=9)"),
+        (Code(), "mysql", "sa.String()"),
+        (Long(), "mariadb", "mysql.LONGTEXT()"),
+        (Guid().with_variant(sa.String(9), "sqlite"), "sqlite", "sa.String(length=9)"),
+        (Guid().with_variant(sa.String(9), "sqlite"), "postgresql", "sa.UUID()"),
+        (OtherType("point"), "mysql", "OtherType('point')"),
+        (
+            sa.Enum("a", "b", name="e", native_enum=False),
+            "mysql",
+            "sa.Enum('a', 'b', name='e', native_enum=False)",
+        ),
     ],
     ids=str,
 )
@@ -343,8 +380,16 @@ def write_type(type_: Any, dialect: str) -> tuple[str, set[str]]:
 
 
 def test_types_of_others_are_imported() -> None:
+    from geoalchemy2 import Geometry
+
+    written, imports = write_type(Geometry("POINT"), "postgresql")
+
+    assert written.startswith("geoalchemy2.types.Geometry(geometry_type='POINT'")
+    assert imports == {"import geoalchemy2.types"}
     assert write_type(Point(), "sqlite")[1] == {"import guardrails.test_autogenerate"}
+    assert write_type(Circle(), "sqlite")[1] == {"from alembic_guardrails import OtherType"}
     assert write_type(Document(), "postgresql")[1] == {"from sqlalchemy.dialects import postgresql"}
+    assert write_type(Code(9), "postgresql")[1] == set()
 
 
 # Filters.

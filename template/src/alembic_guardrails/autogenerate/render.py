@@ -1,15 +1,23 @@
 """How types are written into revisions."""
 
 import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
 from alembic_guardrails._alembic import render_type, variants_of
 from sqlalchemy import Dialect, Interval
+from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 DIALECT = re.compile(r"sqlalchemy\.dialects\.(\w+)")
+
+# The folders in which Python and Debian install libraries.
+LIBRARIES = {"dist-packages", "site-packages"}
 
 # SQLAlchemy's own types among the arguments of another type.
 TYPE = re.compile(r"(?<![\w.])[A-Z]\w*(?=\()")
@@ -23,14 +31,24 @@ def render_item(kind: str, item: object, context: AutogenContext) -> str | Liter
     """
     if kind != "type" or not isinstance(item, TypeEngine):
         return False
-    if isinstance(item, TypeDecorator) and not isinstance(item, Interval):
-        stored = stored_type(item, context.migration_context.dialect)
-        add_import(stored, context)
+    dialect = context.migration_context.dialect
+    stored = stored_type(item, dialect)
+    if not is_importable(stored) and (text := sql_of(stored, dialect)):
+        context.imports.add("from alembic_guardrails import OtherType")
+        return f"OtherType({text!r})"
+    if stored is not item:
         return render_type(stored, context)
-    if dialect := foreign_dialect(item, context):
-        return render_foreign(item, dialect, context)
+    if foreign := foreign_dialect(item, context):
+        return render_foreign(item, foreign, context)
     add_import(item, context)
     return False
+
+
+def is_importable(type_: TypeEngine[Any]) -> bool:
+    """Whether a type is of an installed library; the service's own modules move."""
+    module = sys.modules[type(type_).__module__]
+    parts = Path(module.__file__ or "").parts
+    return module.__name__.startswith("sqlalchemy.") or not LIBRARIES.isdisjoint(parts)
 
 
 def foreign_dialect(type_: TypeEngine[Any], context: AutogenContext) -> str:
@@ -53,28 +71,52 @@ def render_foreign(type_: TypeEngine[Any], dialect: str, context: AutogenContext
 
 
 def stored_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """Return the type that the dialect stores in the place of a type decorator.
+    """Return the type that the dialect stores in the place of a type decorator or another class.
 
     Where the decorator leaves it to SQLAlchemy, its `impl` is the same text on all databases.
     """
-    while isinstance(type_, TypeDecorator) and not isinstance(type_, Interval):
+    while isinstance(type_, TypeDecorator) and type(type_) is not Interval:
+        variants = {name: variant for variant, name in variants_of(type_)}
         is_same_everywhere = type(type_).load_dialect_impl is TypeDecorator.load_dialect_impl
-        if is_same_everywhere:
+        if dialect.name in variants:
+            type_ = variants[dialect.name]
+        elif is_same_everywhere:
             type_ = type_.impl_instance
         else:
-            type_ = public_type(type_.load_dialect_impl(dialect), dialect)
-    return type_
+            return public_type(type_.load_dialect_impl(dialect), dialect)
+    is_sqlalchemys = type(type_).__module__.startswith("sqlalchemy.")
+    return type_ if is_sqlalchemys else public_type(type_, dialect)
 
 
 def public_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """Return the type that users write, in the place of the one of a driver."""
-    package = getattr(sqlalchemy.dialects, dialect.name, sqlalchemy)
+    """Return the type that users write, in the place of that of a driver or of a class of theirs.
+
+    A class that has a name of its own in SQL stays.
+    """
+    packages = [sqlalchemy, *packages_of(dialect)]
+    sql = sql_of(type_, dialect)
     for class_ in type(type_).__mro__:
-        is_others = not class_.__module__.startswith("sqlalchemy.")
-        name = class_.__name__
-        if is_others or class_ in (getattr(package, name, None), getattr(sqlalchemy, name, None)):
-            return type_ if class_ is type(type_) else type_.adapt(class_)
+        if issubclass(class_, TypeEngine) and any(
+            class_ is getattr(package, class_.__name__, None) for package in packages
+        ):
+            public = type_ if class_ is type(type_) else type_.adapt(class_)
+            return public if sql_of(public, dialect) == sql else type_
     return type_
+
+
+def packages_of(dialect: Dialect) -> Iterator[ModuleType]:
+    """Yield the packages in which the types of a dialect are: MariaDB's are MySQL's."""
+    for class_ in type(dialect).__mro__:
+        if match := DIALECT.match(class_.__module__):
+            yield sys.modules[match[0]]
+
+
+def sql_of(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
+    """Return a type as a dialect writes it into SQL; None if it does not."""
+    try:
+        return type_.compile(dialect)
+    except (CompileError, AttributeError, NotImplementedError):
+        return None
 
 
 def add_import(type_: TypeEngine[Any], context: AutogenContext) -> None:
