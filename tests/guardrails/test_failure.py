@@ -210,21 +210,34 @@ def test_nothing_of_it_is_left_when_a_command_succeeds(project: Project) -> None
     assert sys.excepthook is sys.__excepthook__
 
 
-def database_error(*arguments: object, lost: bool = False) -> DBAPIError:
-    return DBAPIError("SELECT 1", {}, Exception(*arguments), connection_invalidated=lost)
+def database_error(
+    *arguments: object, statement: str = "SELECT 1", lost: bool = False
+) -> DBAPIError:
+    return DBAPIError(statement, {}, Exception(*arguments), connection_invalidated=lost)
 
 
 def test_a_rollback_that_fails_hides_nothing() -> None:
     first = database_error(2013, "Lost connection to MySQL server during query")
     second = PendingRollbackError("Can't reconnect until invalid transaction is rolled back")
     second.__context__ = first
-    third = database_error(2006, "gone")
+    third = database_error(2006, "gone", statement="ROLLBACK TO SAVEPOINT a")
     third.__cause__ = third.orig
     cast(BaseException, third.orig).__context__ = second
 
     assert find_cause(third) is first
     assert find_cause(second) is first
     assert find_cause(first) is first
+
+
+def test_what_was_handled_is_not_the_cause() -> None:
+    handled = database_error({"C": "42P01", "M": "no view"}, statement="DROP VIEW a")
+    error = database_error({"C": "42P01", "M": "no table"}, statement="CREATE VIEW a")
+    aborted = database_error({"C": "25P02", "M": "aborted"})
+    error.__context__ = handled
+    aborted.__context__ = error
+
+    assert find_cause(error) is error
+    assert find_cause(aborted) is error
 
 
 def test_what_a_revision_raises_is_the_cause() -> None:

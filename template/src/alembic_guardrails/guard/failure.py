@@ -219,17 +219,27 @@ def write_report(error: BaseException | None, activity: Activity) -> str:
 
 
 def find_cause(error: BaseException) -> BaseException:
-    """Return the first error of the database behind an error of SQLAlchemy, else the error itself.
+    """Return the error of the database behind an error of SQLAlchemy, else the error itself.
 
-    After an error, a rollback can fail as well, and hides what came before it.
+    After an error, a rollback can fail as well, and hides what came before it. What came before
+    another statement was handled.
     """
     cause = error
     node: BaseException | None = error
     while isinstance(error, SQLAlchemyError) and node:
         if isinstance(node, DBAPIError):
             cause = node
+            if not hides_another(node):
+                break
         node = node.__cause__ or node.__context__
     return cause
+
+
+def hides_another(error: DBAPIError) -> bool:
+    """Whether an error may come from an earlier one, after which nothing works any more."""
+    statement = (error.statement or "ROLLBACK").lstrip().upper()
+    is_aborted = error_code(error) == "25P02"  # PostgreSQL's in_failed_sql_transaction
+    return statement.startswith("ROLLBACK") or is_aborted or error.connection_invalidated
 
 
 def describe_cause(cause: BaseException | None) -> str:
