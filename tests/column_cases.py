@@ -6,11 +6,16 @@ from textwrap import indent
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata, produce_migrations, render_op_text
+from alembic.autogenerate import compare_metadata, produce_migrations
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _render_cmd_body
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, compare_type
+from alembic_guardrails.autogenerate.expressions import (
+    escape_reflected_defaults,
+    write_expressions_as_they_are,
+)
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
 from sqlalchemy import Connection, MetaData
@@ -109,8 +114,6 @@ def models(dialect: str, shift: int = 0) -> MetaData:
     """Return a table for each type, with a column for each default; `shift` takes the next ones."""
     metadata = MetaData()
     for number, (type_, values) in enumerate(CASES):
-        # Defaults of these are expressions in MySQL.
-        is_expression = dialect == "mysql" and isinstance(type_, sa.Text | sa.JSON | sa.LargeBinary)
         columns = [
             sa.Column(
                 f"c{place}",
@@ -119,7 +122,6 @@ def models(dialect: str, shift: int = 0) -> MetaData:
                 nullable=bool(place % 2),
             )
             for place in range(len(values))
-            if not is_expression
         ]
         sa.Table(f"t{number}", metadata, sa.Column("id", sa.Integer, primary_key=True), *columns)
     takes_lengths = dialect != "postgresql"
@@ -142,6 +144,8 @@ def context_for(connection: Connection, metadata: MetaData) -> MigrationContext:
     }
     context = MigrationContext.configure(connection, opts=options)
     compare_defaults_by_asking(context)
+    write_expressions_as_they_are(context)
+    escape_reflected_defaults()
     return context
 
 
@@ -155,9 +159,8 @@ def write_revision(connection: Connection, metadata: MetaData) -> str:
     rendering = AutogenContext(context, opts=context.opts)
     directions = {"upgrade": script.upgrade_ops, "downgrade": script.downgrade_ops}
     bodies = [
-        f"def {name}():\n" + indent("\n".join(lines), "    ")
+        f"def {name}():\n{indent(_render_cmd_body(found, rendering), '    ')}"
         for name, found in directions.items()
-        for lines in [[render_op_text(rendering, operation) for operation in found.ops] or ["pass"]]
     ]
     return "\n\n".join(["\n".join(sorted(rendering.imports)), *bodies])
 

@@ -18,6 +18,7 @@ from alembic_guardrails.autogenerate.compare import (
     without_parentheses,
 )
 from alembic_guardrails.autogenerate.describe import describe_column
+from alembic_guardrails.autogenerate.expressions import escape_parameters, unescape_parameters
 from alembic_guardrails.autogenerate.filters import created_tables
 from alembic_guardrails.autogenerate.order import sort_tables
 from alembic_guardrails.autogenerate.render import render_item
@@ -80,6 +81,35 @@ def test_what_defaults_mean() -> None:
     assert meaning("'0.00'", True) == meaning("0", True)
     assert meaning("'0.00'", False) != meaning("0", False)
     assert meaning(None, False) != meaning("NULL", False)
+
+
+@given(st.text("a:\\\\' "))
+def test_sql_in_revisions_has_no_parameters(sql: str) -> None:
+    written = sa.text(escape_parameters(sql))
+
+    assert not written._bindparams
+    assert str(written.compile()) == sql
+    assert unescape_parameters(escape_parameters(sql)) == sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "escaped"),
+    [("x::int", "x::int"), ("'10:20'", "'10:20'"), ("':a'", r"'\:a'"), ('{"a":1}', r'{"a"\:1}')],
+)
+def test_what_is_escaped(sql: str, escaped: str) -> None:
+    assert escape_parameters(sql) == escaped
+
+
+def test_defaults_of_mysql_are_written_as_expressions() -> None:
+    table = sa.Table("t", sa.MetaData(), sa.Column("c", sa.JSON, server_default='{"a":"5%"}'))
+    context = MigrationContext.configure(
+        dialect_name="mysql", opts={"sqlalchemy_module_prefix": "sa."}
+    )
+    autogenerate = AutogenContext(context, opts=context.opts)
+
+    written = render_item("server_default", table.c.c.server_default, autogenerate)
+
+    assert written == """sa.text('(\\'{"a":"5%"}\\')')"""
 
 
 # Order.

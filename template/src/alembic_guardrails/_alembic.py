@@ -7,12 +7,14 @@ that is in sight. The scheduled CI job that runs against pre-releases fails here
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Column, CursorResult, Index, Table, TextClause
+from alembic.util import DispatchPriority
+from sqlalchemy import Column, CursorResult, Dialect, Index, Table, TextClause
 from sqlalchemy.sql.compiler import Compiled
 from sqlalchemy.types import NullType, TypeEngine
 
@@ -81,6 +83,27 @@ def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str:
     Alembic 1.20.1, `autogenerate/render.py`. A `render_item` hook has no public way to it.
     """
     return _repr_type(type_, context)
+
+
+def compare_tables_first() -> None:
+    """Have the comparisons of schemas that plugins have registered run after that of tables.
+
+    Alembic 1.20.1, `util/langhelpers.py`. Before 1.18 they did, and plugins that give no priority
+    rely on it: a view is created after its table. Registering has a public name, removing has none.
+    """
+    registry = comparators._registry
+    for target, qualifier, priority in list(registry):
+        if target == "schema" and priority is DispatchPriority.MEDIUM:
+            moved = registry.pop((target, qualifier, priority))
+            registry[target, qualifier, DispatchPriority.LAST][:0] = moved
+
+
+def doubles_percents(dialect: Dialect) -> bool:
+    """Whether a dialect writes % twice into SQL, for a driver that has parameters such as %s.
+
+    SQLAlchemy 2.1.9, `sql/compiler.py`. There is no public name for it.
+    """
+    return bool(dialect.identifier_preparer._double_percents)
 
 
 def variants_of(type_: TypeEngine[Any]) -> list[tuple[TypeEngine[Any], str]]:

@@ -7,7 +7,12 @@ from typing import Any
 from alembic import context
 from alembic.config import Config
 from alembic.util import CommandError, to_list
+from alembic_guardrails._alembic import compare_tables_first
 from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, compare_type
+from alembic_guardrails.autogenerate.expressions import (
+    escape_reflected_defaults,
+    write_expressions_as_they_are,
+)
 from alembic_guardrails.autogenerate.filters import Scope
 from alembic_guardrails.autogenerate.mysql import reflect_expressions
 from alembic_guardrails.autogenerate.render import render_item
@@ -88,6 +93,8 @@ class Runner:
         """Run the command on a connection."""
         reflect_actions(connection)
         reflect_expressions(connection)
+        compare_tables_first()
+        escape_reflected_defaults()
         target = {"connection": connection}
         with reading_quietly():
             self.run(connection.engine.url, connection.dialect.name, target)
@@ -99,6 +106,7 @@ class Runner:
             context.configure(**{**target, **self.configuration(dialect), **fixed})
             migration = context.get_context()
             compare_defaults_by_asking(migration)
+            write_expressions_as_they_are(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():
                 context.run_migrations()
 

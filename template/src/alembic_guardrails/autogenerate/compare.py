@@ -12,12 +12,17 @@ from typing import Any
 from alembic.operations.ops import AlterColumnOp, MigrateOperation
 from alembic.runtime.migration import MigrationContext
 from alembic_guardrails.autogenerate.describe import describe_column
+from alembic_guardrails.autogenerate.expressions import unescape_parameters
+from alembic_guardrails.autogenerate.mysql import default_of
 from sqlalchemy import Column, Connection, Numeric
 from sqlalchemy.schema import DefaultClause
 from sqlalchemy.types import TypeEngine
 
 # MariaDB writes a default with all the digits of its column.
 NUMBER = re.compile(r"'?([-+]?\d+(?:\.\d*)?)'?")
+
+# What MySQL and drivers escape in a literal.
+ESCAPED = re.compile(r"[\\%]")
 
 NOW = re.compile(r"(?:now|current_timestamp)(?:\((\d*)\))?", re.IGNORECASE)
 
@@ -70,9 +75,11 @@ def compare_server_default(
         return False  # a trigger or the like, of which the database says nothing
     if default is None and is_autoincrement(model_column):
         return False
+    if inspected_default is not None:
+        inspected_default = unescape_parameters(inspected_default)
     is_number = isinstance(inspected_column.type, Numeric)
     before = meaning(inspected_default, is_number)
-    if before == meaning(rendered_default, is_number):
+    if before == meaning(as_sql(default, rendered_default), is_number):
         return False
     if context.connection is None:
         return True
@@ -88,7 +95,9 @@ def has_same_default(operation: MigrateOperation) -> bool:
     if not (isinstance(before, DefaultClause) and isinstance(after, DefaultClause)):
         return False
     is_number = isinstance(operation.existing_type, Numeric)
-    old, new = (meaning(str(default.arg), is_number) for default in (before, after))
+    old, new = (
+        meaning(as_sql(default, str(default.arg)), is_number) for default in (before, after)
+    )
     return old == new and len(operation.to_diff_tuple()) == 1
 
 
@@ -108,15 +117,25 @@ def word_default(
     """
     default: Any = model_column.server_default
     for type_ in (inspected_column.type, model_column.type):
+        value = default and default_of(type_, default.arg, connection.dialect)
         described = describe_column(
-            connection,
-            type_,
-            nullable=bool(inspected_column.nullable),
-            server_default=default.arg if default is not None else None,
+            connection, type_, nullable=bool(inspected_column.nullable), server_default=value
         )
         if described:
             return described["default"]
-    return str(default.arg) if default is not None else None
+    return as_sql(default, str(default.arg)) if default is not None else None
+
+
+def as_sql(default: DefaultClause | None, rendered: str | None) -> str | None:
+    """Return a default as SQL: a text of Python is a literal, and SQL stays what it is.
+
+    A literal with what databases and drivers escape in ways of their own is not closed, so that it
+    is like nothing that a database says.
+    """
+    if default is None or not isinstance(default.arg, str):
+        return rendered
+    quoted = default.arg.replace("'", "''")
+    return f"'{quoted}" if ESCAPED.search(quoted) else f"'{quoted}'"
 
 
 def meaning(default: str | None, is_number: bool) -> object:

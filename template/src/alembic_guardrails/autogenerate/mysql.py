@@ -4,7 +4,14 @@ import re
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, text
+from alembic.operations.ops import AlterColumnOp, MigrateOperation
+from alembic_guardrails._alembic import doubles_percents
+from alembic_guardrails.autogenerate.expressions import escape_parameters
+from sqlalchemy import Connection, Dialect, MetaData, Table, text
+from sqlalchemy.schema import CreateTable
+from sqlalchemy.types import TypeEngine
+
+NEEDS_EXPRESSION = re.compile(r".*(BLOB|TEXT|JSON|GEOMETRY|POINT|LINESTRING|POLYGON|COLLECTION)\b")
 
 # All columns, because MariaDB and old versions of MySQL have no `expression`.
 INDEXES = text("""
@@ -53,3 +60,33 @@ def reflect_expressions(connection: Connection) -> None:
         return indexes
 
     dialect.get_indexes = get_indexes
+
+
+def needs_expression(type_: TypeEngine[Any], dialect: Dialect) -> bool:
+    """Whether MySQL takes nothing but expressions as the default of a column of a type.
+
+    https://dev.mysql.com/doc/refman/9.7/en/data-type-defaults.html. MariaDB takes literals, too.
+    """
+    return dialect.name == "mysql" and bool(NEEDS_EXPRESSION.match(type_.compile(dialect)))
+
+
+def default_of(type_: TypeEngine[Any], default: Any, dialect: Dialect) -> Any:
+    """Return the argument of a default as MySQL takes it for a column of a type."""
+    if not needs_expression(type_, dialect):
+        return default
+    compiler: Any = dialect.ddl_compiler(dialect, CreateTable(Table("t", MetaData())))
+    sql = compiler.render_default_string(default)
+    if doubles_percents(dialect):
+        sql = sql.replace("%%", "%")
+    return text(escape_parameters(sql if sql.startswith("(") else f"({sql})"))
+
+
+def repeat_type(change: MigrateOperation, dialect: Dialect) -> None:
+    """Have a new default come with the type where MySQL's SET DEFAULT does not take it."""
+    if (
+        isinstance(change, AlterColumnOp)
+        and change.modify_server_default not in (None, False)
+        and change.existing_type is not None
+        and needs_expression(change.existing_type, dialect)
+    ):
+        change.modify_type = change.modify_type or change.existing_type

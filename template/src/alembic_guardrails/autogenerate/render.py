@@ -10,7 +10,8 @@ from typing import Any, Literal
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
 from alembic_guardrails._alembic import render_type, variants_of
-from sqlalchemy import Dialect, Interval
+from alembic_guardrails.autogenerate.mysql import default_of
+from sqlalchemy import DefaultClause, Dialect, Interval
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -26,14 +27,19 @@ TYPE = re.compile(r"(?<![\w.])[A-Z]\w*(?=\()")
 def render_item(kind: str, item: object, context: AutogenContext) -> str | Literal[False]:
     """Write the type that the database stores, not the model's: revisions outlive the models.
 
+    Defaults are written as the database takes them.
+
     This is a hook of `context.configure()`. SQLAlchemy's own `Interval` stays, because it is
     another type on each database.
     """
+    if kind == "server_default" and isinstance(item, DefaultClause):
+        return render_default(item, context)
     if kind != "type" or not isinstance(item, TypeEngine):
         return False
     dialect = context.migration_context.dialect
     stored = stored_type(item, dialect)
-    if not is_importable(stored) and (text := sql_of(stored, dialect)):
+    is_named = is_importable(stored) or context.opts.get("user_module_prefix")
+    if not is_named and (text := sql_of(stored, dialect)):
         context.imports.add("from alembic_guardrails import OtherType")
         return f"OtherType({text!r})"
     if stored is not item:
@@ -42,6 +48,20 @@ def render_item(kind: str, item: object, context: AutogenContext) -> str | Liter
         return render_foreign(item, foreign, context)
     add_import(item, context)
     return False
+
+
+def render_default(default: DefaultClause, context: AutogenContext) -> str | Literal[False]:
+    """Write a default that is a text of Python; Alembic takes quotes at its ends for SQL's."""
+    dialect = context.migration_context.dialect
+    column = getattr(default, "column", None)
+    value: Any = default.arg
+    if column is not None:
+        value = default_of(column.type, value, dialect)
+    if isinstance(value, str):
+        return repr(value)
+    if value is default.arg:
+        return False
+    return f"{context.opts['sqlalchemy_module_prefix'] or ''}text({value.text!r})"
 
 
 def is_importable(type_: TypeEngine[Any]) -> bool:

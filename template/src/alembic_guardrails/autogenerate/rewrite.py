@@ -18,6 +18,7 @@ from alembic.operations.ops import (
 from alembic.runtime.migration import MigrationContext
 from alembic.util import to_list
 from alembic_guardrails.autogenerate.compare import has_same_default
+from alembic_guardrails.autogenerate.mysql import repeat_type
 from alembic_guardrails.autogenerate.order import drops_foreign_key, join, key, sort_tables
 from alembic_guardrails.autogenerate.sqlite import has_unnamed, is_row_number
 from sqlalchemy import Connection, MetaData
@@ -46,6 +47,8 @@ def tidied(
             yield operation
             continue
         changes = [change for change in operation.ops if is_needed(operation, change)]
+        for change in changes:
+            repeat_type(change, context.dialect)
         operation.ops = sorted(changes, key=drops_foreign_key, reverse=True)
         if not changes_only_indexes(operation):
             yield operation
