@@ -131,7 +131,7 @@ def test_a_table_that_is_not_there(recorder: Recorder, tmp_path: Path) -> None:
     failure = recorder.record_upgrade(script).failure
 
     assert failure is not None
-    assert (failure.line, failure.is_error_of_code) == (7, False)
+    assert (failure.span.line, failure.is_error_of_code) == (7, False)
     assert failure.reason == "NoSuchTableError: nobody"
     assert failure.place.endswith("b.py:7")
 

@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, those of the process by default.
 
     Raises:
-        SystemExit: The code is 0 if all went well, 1 if the command failed, 2 for arguments that
-            cannot be understood, and 130 after Ctrl-C or SIGTERM.
+        SystemExit: The code is 0 if all went well, 1 if the command found what it looks for, 2 if
+            it could not do what it is for, and 130 after Ctrl-C or SIGTERM.
     """
     parser = main_parser()
     chosen, rest = parser.parse_known_args(arguments)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.add_argument("-h", "--help", action="help")
         parser.parse_args(rest)
         parser.error("name a command, such as `migrations verify`; --help lists them")
-    sys.exit(run(chosen.command, rest, chosen.config, chosen.x))
+    sys.exit(run(chosen.command, rest, chosen))
 
 
 def main_parser() -> ArgumentParser:
@@ -44,7 +44,7 @@ def main_parser() -> ArgumentParser:
     lines = (f"{name:8}{summary(name)}" for name in names)
     parser = ArgumentParser(
         prog="migrations",
-        usage="%(prog)s [-h] [-c FILE] [-x KEY=VALUE] COMMAND ...",
+        usage="%(prog)s [-h] [-v] [-c FILE] [-x KEY=VALUE] COMMAND ...",
         description="Commands beside those of `alembic`. `COMMAND --help` says more about one.",
         epilog="\n".join(fill(line, WIDTH, subsequent_indent=" " * 8) for line in lines),
         formatter_class=RawDescriptionHelpFormatter,
@@ -65,6 +65,7 @@ def add_common_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-x", action="append", metavar="KEY=VALUE", help="url=... names another database"
     )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show Alembic's log, too")
 
 
 def summary(name: str) -> str:
@@ -94,24 +95,25 @@ def command_parser(name: str, module: ModuleType) -> ArgumentParser:
     return parser
 
 
-def run(name: str, arguments: Sequence[str], file: str, x: list[str] | None) -> int:
-    """Run a command with its own arguments; return the exit code."""
+def run(name: str, arguments: Sequence[str], common: Namespace) -> int:
+    """Run a command with its own arguments, and those before its name; return the exit code."""
     try:
         module = import_command(name)
         options = vars(command_parser(name, module).parse_args(arguments))
-        del options["config"], options["x"]
+        for option in ("config", "x", "verbose"):
+            del options[option]
         attributes = {"configure_logger": False}
-        config = Config(file, cmd_opts=Namespace(x=x), attributes=attributes)
-        configure_logging()
+        config = Config(common.config, cmd_opts=Namespace(x=common.x), attributes=attributes)
+        configure_logging(common.verbose)
         # An exception, so that temporary databases are dropped.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        getattr(module, name)(config, **options)
+        code: int | None = getattr(module, name)(config, **options)
     except CommandError as error:
         print(f"FAILED: {error}", file=sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code or 0
 
 
 def import_command(name: str) -> ModuleType:
@@ -129,9 +131,10 @@ def import_command(name: str) -> ModuleType:
         ) from error
 
 
-def configure_logging() -> None:
-    """Log warnings, and how far something long has come."""
+def configure_logging(verbose: bool) -> None:
+    """Log warnings, and how far something long has come; with `verbose` what Alembic logs, too."""
     logging.basicConfig(format="%(levelname)-5.5s [%(name)s] %(message)s")  # as in alembic.ini
+    logging.getLogger("alembic").setLevel(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("alembic.progress").setLevel(logging.INFO)
 
 

@@ -1,6 +1,5 @@
 """Name the operations that lock, lose data or break the previous release."""
 
-import os
 from argparse import ArgumentParser
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -8,14 +7,16 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
-from alembic.util import CommandError
+from alembic.script import ScriptDirectory
 from alembic_guardrails.history.released import choose_revisions
 from alembic_guardrails.lint import apply_comments, lint_revision
-from alembic_guardrails.lint.rule import Finding, Reading
+from alembic_guardrails.lint.rule import Reading
+from alembic_guardrails.lint.rules import BY_NAME
+from alembic_guardrails.lint.settings import read_ignored
 from alembic_guardrails.lint.source import Source
 from alembic_guardrails.offline import run_offline
 from alembic_guardrails.offline.recorder import Recorder
+from alembic_guardrails.output import Finding, Report, add_format_argument, count, publish
 from alembic_guardrails.revisions import read_bases
 
 
@@ -25,54 +26,64 @@ def add_arguments(parser: ArgumentParser) -> None:
         "-r", "--rev-range", help="START:END, START included; the default is what is not released"
     )
     parser.add_argument("--downgrade", action="store_true", help="look at the way back, too")
+    add_format_argument(parser)
 
 
-def lint(config: Config, rev_range: str | None = None, downgrade: bool = False) -> None:
+def lint(
+    config: Config, rev_range: str | None = None, downgrade: bool = False, form: str = "text"
+) -> int:
     """Name the operations that lock, lose data or break the previous release.
 
     Reads the revisions of the range, START included, or else those that are not released, all if
-    git cannot tell; needs no database. Prints a line for each finding. A comment `# allow: rule`,
-    followed by the reason, allows what the rule forbids: in the statement behind which it stands,
-    or in all of the revision if it stands on a line of its own. `--downgrade` reads the downgrade
-    as well.
+    git cannot tell; needs no database. `migrations explain RULE` says more about a rule. A comment
+    `# allow: rule (reason)` allows what the rule forbids: in the statement behind which it stands,
+    or in all of the revision if it stands on a line of its own. `ignore` in pyproject.toml turns
+    rules off.
 
     Raises:
-        CommandError: Something was found, a revision is missing, or squawk is where it is needed.
+        CommandError: A revision is missing, or squawk is where it is needed, or pyproject.toml
+            names an unknown rule.
     """
+    ignored = read_ignored(config)
     directory = ScriptDirectory.from_config(config)
     bases = [script.revision for script in read_bases(directory)]
     chosen, released = choose_revisions(config, directory, rev_range)
     # The first of all revisions runs on empty databases alone.
     wanted = {script.revision for script in chosen if [script.revision] != bases}
-    found: list[str] = []
+    findings: list[Finding] = []
 
     def read(context: MigrationContext) -> list[Any]:
-        for script, findings in read_revisions(directory, context, wanted, downgrade=downgrade):
-            path = os.path.relpath(script.path)
-            found.extend(
-                f"{path}:{finding.line}: {finding.rule}: {finding.sentence}" for finding in findings
-            )
+        findings.extend(read_revisions(directory, context, wanted, ignored, downgrade=downgrade))
         return []
 
     run_offline(config, directory, read)
-    for line in found:
-        config.print_stdout("%s", line)
-    if found:
-        raise CommandError(
-            f"Found {len(found)}: make it safe, or write `# allow: rule` and why into the revision"
-        )
-    config.print_stdout(
-        "Nothing unsafe; revisions read: %s, released and left out: %s", len(chosen), len(released)
-    )
+    facts = {"revisions": [script.revision for script in chosen], "released": len(released)}
+    facts["ignored"] = sorted(ignored)
+    rules = {rule.name: rule.message("this") for rule in BY_NAME.values()}
+    summary = summarize(findings, len(chosen), len(released))
+    return publish(config, Report("lint", findings, summary, facts, rules), form)
+
+
+def summarize(findings: Collection[Finding], read: int, released: int) -> str:
+    """Return the line that closes the output."""
+    report = Report("lint", [*findings], "")
+    if not findings:
+        return f"Nothing unsafe: {count(read, 'revision')} read, {released} released and left out."
+    found = f"Found {count(report.errors, 'error')}"
+    if report.warnings:
+        found += f" and {count(report.warnings, 'warning')}"
+    first = min(findings, key=lambda finding: finding.severity).rule
+    return f"{found} in {count(read, 'revision')}; `migrations explain {first}` says more."
 
 
 def read_revisions(
     directory: ScriptDirectory,
     context: MigrationContext,
     wanted: Collection[str],
+    ignored: Collection[str],
     *,
     downgrade: bool,
-) -> Iterator[tuple[Script, list[Finding]]]:
+) -> Iterator[Finding]:
     """Yield what is found in the wanted revisions.
 
     All revisions are run, because one can look at the schema that those before it have built.
@@ -86,5 +97,5 @@ def read_revisions(
         down = recorder.record_downgrade(script)
         findings = lint_revision(Reading(up, context.dialect, source, down))
         if downgrade:
-            findings |= lint_revision(Reading(down, context.dialect, source, up, is_downgrade=True))
-        yield script, apply_comments(findings, source)
+            findings += lint_revision(Reading(down, context.dialect, source, up, is_downgrade=True))
+        yield from apply_comments(findings, source, script.path, ignored)

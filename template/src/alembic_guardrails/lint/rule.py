@@ -2,21 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from functools import cached_property
 
 from alembic.operations import MigrateOperation, ops
 from alembic_guardrails.lint.source import Source
 from alembic_guardrails.offline.recorder import Recording, Step
 from alembic_guardrails.offline.tables import table_of
+from alembic_guardrails.output.finding import Help, Severity
 from sqlalchemy import Dialect
 
-
-class Severity(StrEnum):
-    """How much a finding weighs."""
-
-    ERROR = "error"
+DATABASES = ("postgresql", "mysql", "sqlite")
 
 
 @dataclass(frozen=True)
@@ -87,14 +83,17 @@ def no_step(reading: Reading) -> Iterable[Step]:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, and all the ways in which it is found.
+    """A rule, all the ways in which it is found, and what to do instead.
 
-    `why` says what happens to whom; `instead` says what to do, in the imperative. `operation` looks
-    at one operation of Alembic's; `statement` is a pattern for the beginning of a statement that
-    the revision wrote itself, and `statement_without_squawk` one for databases whose SQL squawk
-    does not read; `revision` looks at all steps together. On PostgreSQL a finding of squawk's of
-    the same name counts as well, but not on an operation that `known_better` lists, because the
-    operation says more than its SQL: the type that was, the key that will be.
+    `why` says what happens to whom, and `{subject}` in it is what the operation is about; `instead`
+    says what to do, in the imperative; `remedy` writes the code for it, with the names of the
+    revision in it. `example` is the body of an `upgrade()` that breaks the rule.
+
+    `operation` looks at one operation of Alembic's; `statement` is a pattern for the beginning of a
+    statement that the revision wrote itself, and `statement_without_squawk` one for databases whose
+    SQL squawk does not read; `revision` looks at all steps together. On PostgreSQL a finding of
+    squawk's of the same name counts as well, but not on an operation that `known_better` lists,
+    because the operation says more than its SQL: the type that was, the key that will be.
     """
 
     name: str
@@ -107,12 +106,24 @@ class Rule:
     known_better: tuple[type[MigrateOperation], ...] = ()
     is_for_previous_release: bool = False
     """Whether a downgrade can ignore it, because it is the previous release that it brings back."""
-    severity: Severity = field(default=Severity.ERROR)
+    severity: Severity = Severity.ERROR
+    remedy: "Callable[[Rule, Step, Reading], Help] | None" = None
+    example: str = ""
+    databases: tuple[str, ...] = DATABASES
+    """Where the rule can be broken; `mysql` is also MariaDB."""
 
     @property
-    def sentence(self) -> str:
-        """Why it is a finding, and what to do."""
-        return f"{self.why}; {self.instead}" if self.instead else self.why
+    def advice(self) -> str:
+        """What to do, as a sentence."""
+        return sentence(self.instead)
+
+    def message(self, subject: object) -> str:
+        """Return what is wrong with a subject, as a sentence."""
+        return sentence(self.why.format(subject=subject))
+
+    def help(self, step: Step, reading: Reading) -> Help:
+        """Return what to do instead of a step."""
+        return self.remedy(self, step, reading) if self.remedy else Help(self.advice)
 
     def steps(self, reading: Reading) -> Iterator[Step]:
         """Yield the steps of a revision that break the rule; squawk's findings come on top."""
@@ -136,10 +147,6 @@ class Rule:
         )
 
 
-@dataclass(frozen=True, order=True)
-class Finding:
-    """A line of a revision that breaks a rule."""
-
-    line: int
-    rule: str
-    sentence: str = field(compare=False)
+def sentence(text: str) -> str:
+    """Return a text with a capital at its beginning and a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"

@@ -7,23 +7,23 @@ comment `# allow: rule` fits all databases.
 from collections.abc import Iterator
 
 from alembic.operations import ops
+from alembic_guardrails.lint import remedies
 from alembic_guardrails.lint.columns import computes_default, is_filled, widens
 from alembic_guardrails.lint.rule import Reading, Rule
 from alembic_guardrails.offline.names import find_object, find_types
 from alembic_guardrails.offline.recorder import Step
 from alembic_guardrails.offline.tables import table_of
+from alembic_guardrails.output import Severity
 from sqlalchemy import Dialect
 
-USED = "the previous release may still use it"
-DROP_LATER = "stop using it in one release, drop it in the next"
-RENAMED = "the previous release uses the old name"
-RENAME_LATER = "add the new one, fill it, drop the old one later"
-CHECKED = "nobody can write while all rows are checked, and bad rows stop it"
+USED = "the previous release may still use {subject}"
+DROP_LATER = "stop using it in this release, and drop it in the next"
+RENAMED = "the previous release uses the old name of {subject}"
+CHECKED = "nobody can write while all rows are checked for {subject}, and one bad row stops it"
 CHECK_LATER = (
-    "mend them first, and on PostgreSQL add it NOT VALID, then VALIDATE it in a later revision"
+    "mend bad rows first; then add it NOT VALID, which checks new rows only, and validate it in the"
+    " next revision, which stops nobody"
 )
-REWRITTEN = "nobody can write while the table is rewritten"
-FILL_LATER = "add a column and fill it in batches"
 
 ALTER = r"ALTER\s+TABLE\b.*\b"
 
@@ -163,8 +163,8 @@ def mixes_rows_and_schema(reading: Reading) -> Iterator[Step]:
             yield step
         elif is_locked and step.selects:
             reached = [earlier.line for earlier in reading.steps]
-            lines = reading.source.unreached_writes(reached, reading.direction)
-            yield from (step._replace(line=line) for line in lines if line >= step.line)
+            spans = reading.source.unreached_writes(reached, reading.direction)
+            yield from (step._replace(span=span) for span in spans if span.line >= step.line)
         elif not step.changes_rows and not step.only_reads:
             is_locked = is_locked or locks(step, reading)
 
@@ -180,12 +180,23 @@ def leaves_type(reading: Reading) -> Iterator[Step]:
 
     A downgrade that stops, because there is no way back, is not asked.
     """
+    yield from dict.fromkeys(step for step, _ in find_left_types(reading))
+
+
+def left_types(reading: Reading, step: Step) -> list[str]:
+    """Return the names of the types that a step creates and the downgrade does not drop."""
+    return [name for found, name in find_left_types(reading) if found == step]
+
+
+def find_left_types(reading: Reading) -> Iterator[tuple[Step, str]]:
+    """Yield the steps that create a type that the downgrade leaves, and its name."""
     back = reading.opposite
     if reading.is_downgrade or back is None or back.failure:
         return
     for name in sorted(reading.recording.types & back.types & created_types(reading)):
         steps = [step for step in reading.steps if creates_type(step, name)]
-        yield from steps[:1] or reading.steps[:1]
+        for step in steps[:1] or reading.steps[:1]:
+            yield step, name
 
 
 def created_types(reading: Reading) -> set[str]:
@@ -205,13 +216,20 @@ def creates_type(step: Step, name: str) -> bool:
     )
 
 
+POSTGRESQL = ("postgresql",)
+
 RULES = (
     Rule(
         "adding-field-with-default",
-        f"each row gets a value of its own; {REWRITTEN}",
-        FILL_LATER,
+        "each row gets a value of its own for {subject}, so nobody can write while the table is"
+        " rewritten",
+        "add the column without a default, then set the default for new rows, and fill the others"
+        " in batches",
         operation=adds_default,
         statement=ALTER + r"ADD\b.*\b(?:small|big)?serial\b",
+        remedy=remedies.fill_default,
+        example="op.add_column('customers', sa.Column('seen_at', sa.DateTime, "
+        "server_default=sa.text('clock_timestamp()')))",
     ),
     Rule(
         "adding-foreign-key-constraint",
@@ -219,37 +237,50 @@ RULES = (
         CHECK_LATER,
         operation=adds_foreign_key,
         statement_without_squawk=ALTER + r"ADD\b.*\bREFERENCES\b",
+        remedy=remedies.add_foreign_key,
+        example="op.create_foreign_key('fk_orders_customer', 'orders', 'customers',"
+        " ['customer_id'], ['id'])",
     ),
     Rule(
         "adding-not-nullable-field",
-        "empty values stop it, and the previous release may write more",
-        "fill them first, and on PostgreSQL add a CHECK (... IS NOT NULL) NOT VALID, then VALIDATE"
-        " it and set NOT NULL in a later revision",
+        "NULL in {subject} stops the migration, and the previous release may write more",
+        "fill the empty rows with backfill(), and check the column first, because SET NOT NULL"
+        " alone reads the whole table under its lock",
         operation=forbids_null,
+        remedy=remedies.forbid_null,
+        example="op.alter_column('customers', 'phone', nullable=False,"
+        " existing_type=sa.String(30))",
     ),
     Rule(
         "adding-required-field",
-        "rows and the previous release have no value for it",
-        "give it a server default, or make it nullable and fill it first",
+        "rows and the previous release have no value for {subject}",
+        "let it be NULL, fill it with backfill() and require it in a later release; or give it a"
+        " server default",
         operation=requires_value,
         statement_without_squawk=ALTER + r"ADD\b(?!.*\b(?:DEFAULT|CHECK)\b).*\bNOT\s+NULL\b",
         known_better=(ops.AddColumnOp,),
+        remedy=remedies.add_nullable,
+        example="op.add_column('customers', sa.Column('age', sa.Integer, nullable=False))",
     ),
     Rule(
         "adding-serial-primary-key-field",
-        "the table is locked while its key is built",
-        "on PostgreSQL build a unique index concurrently and add the key USING INDEX, elsewhere"
-        " fill a new table",
+        "the table is locked while {subject} changes its primary key",
+        "build a unique index concurrently, and make the key of it",
         operation=changes_primary_key,
         statement_without_squawk=ALTER + r"(?:ADD|DROP)\b.*\bPRIMARY\s+KEY\b",
+        remedy=remedies.add_primary_key,
+        example="op.create_primary_key('pk_visits', 'visits', ['id'])",
     ),
     Rule(
         "ban-concurrent-index-creation-in-transaction",
         "PostgreSQL refuses a concurrent index in a transaction, and an autocommit block commits"
         " the half of the revision before it",
-        "build the index with create_index_concurrently of alembic_guardrails.op, and give it, or"
-        " the autocommit block, a revision of its own",
+        "put it into a revision of its own, an index with create_index_concurrently()",
         revision=shares_transaction,
+        remedy=remedies.build_concurrently,
+        example="op.add_column('customers', sa.Column('age', sa.Integer))\n"
+        "op.create_index('ix_customers_name', 'customers', ['name'], postgresql_concurrently=True)",
+        databases=POSTGRESQL,
     ),
     Rule(
         "ban-drop-column",
@@ -259,14 +290,19 @@ RULES = (
         statement_without_squawk=ALTER
         + r"DROP\s+(?!CHECK|CONSTRAINT|DEFAULT|FOREIGN|INDEX|KEY|PRIMARY)",
         is_for_previous_release=True,
+        remedy=remedies.drop_later,
+        example="op.drop_column('customers', 'name')",
     ),
     Rule(
         "ban-drop-default",
-        "the previous release may leave the column out",
-        "drop it one release later",
+        "the previous release may leave {subject} out when it inserts rows",
+        "drop the default one release later",
         operation=drops_default,
         statement_without_squawk=ALTER + r"DROP\s+DEFAULT\b",
         is_for_previous_release=True,
+        remedy=remedies.drop_default_later,
+        example="op.alter_column('customers', 'status', server_default=None,"
+        " existing_type=sa.String(20))",
     ),
     Rule(
         "ban-drop-table",
@@ -275,6 +311,8 @@ RULES = (
         operation=drops_table,
         statement_without_squawk=r"DROP\s+TABLE\b",
         is_for_previous_release=True,
+        remedy=remedies.drop_later,
+        example="op.drop_table('invoices')",
     ),
     Rule(
         "ban-drop-view",
@@ -282,32 +320,47 @@ RULES = (
         DROP_LATER,
         statement_without_squawk=r"DROP\s+VIEW\b",
         is_for_previous_release=True,
+        remedy=remedies.drop_later,
+        example="op.execute('DROP VIEW debtors')",
     ),
     Rule(
         "ban-lock-table",
-        "everyone waits until the revision ends",
-        "change a few rows at a time instead",
+        "everyone waits for {subject} until the revision ends",
+        "leave the lock out, and change a few rows at a time with backfill()",
         statement=r"LOCK\s+TABLES?\b",
+        remedy=remedies.accept_small,
+        example="op.execute('LOCK TABLE invoices IN EXCLUSIVE MODE')",
+        databases=("postgresql", "mysql"),
     ),
     Rule(
         "ban-truncate",
-        "the previous release loses its rows, and waits",
-        "delete them in batches",
+        "the previous release loses the rows of {subject}, and waits for it",
+        "delete the rows in batches",
         statement=r"TRUNCATE\b",
+        remedy=remedies.change_in_batches,
+        example="op.execute('TRUNCATE TABLE invoices')",
+        databases=("postgresql", "mysql"),
     ),
     Rule(
         "changing-column-type",
-        f"values may not fit, and {REWRITTEN}",
-        FILL_LATER,
+        "values may not fit the new type of {subject}, and nobody can write while the table is"
+        " rewritten",
+        "add a column of the new type, fill it in batches, have the release use it, and drop the"
+        " old one in the next",
         operation=changes_type,
         statement_without_squawk=ALTER + r"MODIFY\b",
         known_better=(ops.AlterColumnOp,),
+        remedy=remedies.change_type,
+        example="op.alter_column('customers', 'number', type_=sa.BigInteger,"
+        " existing_type=sa.Integer)",
     ),
     Rule(
         "changing-every-row",
-        "rows stay locked until all are changed",
+        "the rows of {subject} stay locked until all are changed",
         "change them in batches, by key",
         statement=r"(?:UPDATE|DELETE)\b(?!.*\bWHERE\b)",
+        remedy=remedies.change_in_batches,
+        example="op.execute('UPDATE customers SET name = upper(name)')",
     ),
     Rule(
         "constraint-missing-not-valid",
@@ -315,75 +368,179 @@ RULES = (
         CHECK_LATER,
         operation=adds_check,
         statement_without_squawk=ALTER + r"ADD\b.*\bCHECK\b",
+        remedy=remedies.add_check,
+        example="op.create_check_constraint('ck_customers_name', 'customers',"
+        " sa.text(\"name <> ''\"))",
     ),
     Rule(
         "disallowed-unique-constraint",
-        "rows that repeat stop it, and the previous release may write more",
-        "look for them first, and on PostgreSQL build the index concurrently, then add the"
-        " constraint USING INDEX",
+        "rows that repeat stop {subject}, and the previous release may write more",
+        "look for rows that repeat first, build the index concurrently, and make the constraint of"
+        " it",
         operation=adds_unique,
         statement_without_squawk=r"CREATE\s+UNIQUE\b|" + ALTER + r"ADD\b.*\bUNIQUE\b",
+        remedy=remedies.add_unique,
+        example="op.create_unique_constraint('uq_customers_name', 'customers', ['name'])",
     ),
     Rule(
         "mixing-data-and-schema",
-        "readers wait for the changed table until the rows are changed, too",
+        "readers wait for the table that was changed until these rows are changed, too",
         "change rows in a revision of their own",
         revision=mixes_rows_and_schema,
+        remedy=remedies.split_revision,
+        example="op.add_column('customers', sa.Column('age', sa.Integer))\n"
+        "op.execute('UPDATE customers SET age = 1 WHERE age IS NULL')",
+        databases=POSTGRESQL,
     ),
     Rule(
         "renaming-column",
         RENAMED,
-        RENAME_LATER,
+        "add a column with the new name, fill it in batches, have the release use it, and drop the"
+        " old one in the next",
         operation=renames_column,
         statement_without_squawk=ALTER
         + r"(?:CHANGE\b|RENAME\s+(?!AS\b|CONSTRAINT\b|INDEX\b|KEY\b|TO\b))",
         is_for_previous_release=True,
+        remedy=remedies.rename_column,
+        example="op.alter_column('customers', 'name', new_column_name='title',"
+        " existing_type=sa.String(200))",
     ),
     Rule(
         "renaming-table",
         RENAMED,
-        RENAME_LATER,
+        "keep the name in the database, and rename the class alone",
         operation=renames_table,
         statement_without_squawk=r"RENAME\s+TABLE\b|" + ALTER + r"RENAME\s+(?:AS|TO)\b",
         is_for_previous_release=True,
+        remedy=remedies.rename_table,
+        example="op.rename_table('customers', 'clients')",
     ),
     Rule(
         "require-concurrent-index-creation",
-        "nobody can write while the index is built",
-        "make it with create_index_concurrently, in a revision of its own",
+        "nobody can write to the table while {subject} is built",
+        "build it with create_index_concurrently(), in a revision of its own",
+        remedy=remedies.build_concurrently,
+        example="op.create_index('ix_customers_name', 'customers', ['name'])",
+        databases=POSTGRESQL,
     ),
     Rule(
         "rewriting-table",
-        "the table is locked while it is copied",
-        "do it when nobody needs it",
+        "nobody can use {subject} while it is copied",
+        "leave it out of the revision, and run it when nobody needs the table",
         statement=r"VACUUM\s*(?:$|INTO\b|\(?\s*FULL\b)|CLUSTER\b|OPTIMIZE\b|"
         + ALTER
         + r"(?:ENGINE\b|FORCE\b|CONVERT\s+TO\b|SET\s+(?:LOGGED|UNLOGGED|TABLESPACE)\b)",
+        remedy=remedies.accept_small,
+        example="op.execute('ALTER TABLE invoices SET UNLOGGED')",
     ),
     Rule(
         "syntax-error",
-        "squawk cannot read this, and so nothing else here",
-        "correct it, or review it by hand",
+        "squawk cannot read this statement, and so nothing else in the revision",
+        "correct it, or review the revision by hand and allow it",
+        remedy=remedies.advise,
+        example="op.execute('ALTER TABLE')",
+        databases=POSTGRESQL,
     ),
     Rule(
         "type-outlives-downgrade",
         "the downgrade leaves the type in the database, so that the next upgrade fails",
-        "drop it there, with op.execute('DROP TYPE ...') or sa.Enum(name=...).drop(op.get_bind())",
+        "drop it in the downgrade",
         revision=leaves_type,
+        remedy=remedies.drop_type,
+        example="op.create_table('visits', sa.Column('kind', sa.Enum('a', 'b', name='kind')))",
+        databases=POSTGRESQL,
+    ),
+    # More of squawk's rules. The others are matters of taste or of timeouts: decision 13 of the
+    # template.
+    Rule(
+        "ban-alter-domain-with-add-constraint",
+        "nobody can write while all rows of all tables with {subject} are checked",
+        "add a constraint to the tables instead, NOT VALID, and validate it later",
+        remedy=remedies.accept_small,
+        example="op.execute('ALTER DOMAIN positive ADD CONSTRAINT positive CHECK (value > 0)')",
+        databases=POSTGRESQL,
+    ),
+    Rule(
+        "ban-drop-database",
+        "{subject} is gone for good, with all that is in it",
+        "leave it out of the revision: no revision should drop a database",
+        remedy=remedies.advise,
+        example="op.execute('DROP DATABASE old')",
+        databases=POSTGRESQL,
+    ),
+    Rule(
+        "ban-drop-function",
+        USED,
+        DROP_LATER,
+        is_for_previous_release=True,
+        remedy=remedies.drop_later,
+        example="op.execute('DROP FUNCTION total()')",
+        databases=POSTGRESQL,
+    ),
+    Rule(
+        "ban-drop-schema",
+        USED,
+        DROP_LATER,
+        is_for_previous_release=True,
+        remedy=remedies.drop_later,
+        example="op.execute('DROP SCHEMA archive')",
+        databases=POSTGRESQL,
+    ),
+    Rule(
+        "ban-set-schema",
+        "the previous release looks for {subject} in the old schema",
+        "leave it where it is, or move it in the release after the one that names the new schema",
+        is_for_previous_release=True,
+        remedy=remedies.drop_later,
+        example="op.execute('ALTER TABLE customers SET SCHEMA archive')",
+        databases=POSTGRESQL,
+    ),
+    Rule(
+        "renaming-object",
+        RENAMED,
+        "make another one with the new name, and drop the old one in the next release",
+        is_for_previous_release=True,
+        remedy=remedies.drop_later,
+        example="op.execute('ALTER VIEW debtors RENAME TO late_payers')",
+        databases=POSTGRESQL,
+    ),
+    Rule(
+        "require-concurrent-partition-detach",
+        "everyone waits for the partitioned table until the revision ends",
+        "detach the partition concurrently, in a revision of its own",
+        remedy=remedies.detach_concurrently,
+        example="op.execute('ALTER TABLE visits DETACH PARTITION visits_2024')",
+        databases=POSTGRESQL,
+    ),
+    Rule(
+        "require-concurrent-reindex",
+        "nobody can write to {subject} while its indexes are built",
+        "build them concurrently, in a revision of its own",
+        remedy=remedies.reindex_concurrently,
+        example="op.execute('REINDEX TABLE customers')",
+        databases=POSTGRESQL,
+    ),
+    # What lint says of a revision beside what its operations do.
+    Rule(
+        "error-in-code",
+        "the revision fails on every database: {subject}",
+        "correct the line",
+        example="op.add_column('customers', sa.Column('age', Integer))",
+    ),
+    Rule(
+        "unreadable",
+        "the rest of the revision cannot be read without a database: {subject}",
+        "read the rest by hand, or have the line go on where a query finds no rows",
+        example="op.get_bind().execute(sa.text('SELECT id FROM customers')).one()",
+    ),
+    Rule(
+        "unused-allow",
+        "nothing here needs {subject}",
+        "delete the comment, which could hide what comes later",
+        severity=Severity.WARNING,
+        example="op.add_column('customers', sa.Column('age', sa.Integer))"
+        "  # allow: ban-drop-table (nobody reads it)",
     ),
 )
 
 BY_NAME = {rule.name: rule for rule in RULES}
-
-# More of squawk's rules, in its own words. The others are matters of taste or of timeouts:
-# decision 13 of the template.
-RULES_OF_SQUAWK = {
-    "ban-alter-domain-with-add-constraint",
-    "ban-drop-database",
-    "ban-drop-function",
-    "ban-drop-schema",
-    "ban-set-schema",
-    "renaming-object",
-    "require-concurrent-partition-detach",
-    "require-concurrent-reindex",
-}

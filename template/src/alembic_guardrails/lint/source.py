@@ -9,6 +9,8 @@ from functools import cached_property
 from io import StringIO
 from typing import NamedTuple
 
+from alembic_guardrails.places import Span, span_of_node
+
 ALLOW = re.compile(r"# allow: ([a-z-]+(?:, [a-z-]+)*)")
 
 CHANGES_ROWS = re.compile(r"\s*(?:DELETE|INSERT|MERGE|REPLACE|UPDATE)\b", re.IGNORECASE)
@@ -24,7 +26,7 @@ class Allow(NamedTuple):
     """A comment that allows what a rule forbids: in these lines, or in all of the revision."""
 
     rule: str
-    line: int
+    span: Span
     lines: range | None
 
     def covers(self, rule: str, line: int) -> bool:
@@ -56,8 +58,9 @@ class Source:
             line, column = token.start
             is_alone = not token.line[:column].strip()
             lines = None if is_alone else self.statement_at(line)
+            span = Span(line, column + 1, line, token.end[1] + 1)
             for rules in ALLOW.findall(token.string):
-                found += [Allow(rule, line, lines) for rule in rules.split(", ")]
+                found += [Allow(rule, span, lines) for rule in rules.split(", ")]
         return found
 
     def statement_at(self, line: int) -> range:
@@ -71,8 +74,8 @@ class Source:
         around = [span for span in spans if line in span]
         return max(around, key=lambda span: span.start, default=range(line, line + 1))
 
-    def unreached_writes(self, reached: Collection[int], direction: str) -> Iterator[int]:
-        """Yield the lines of loops that write rows, and that no line in `reached` belongs to.
+    def unreached_writes(self, reached: Collection[int], direction: str) -> Iterator[Span]:
+        """Yield where loops write rows that no line in `reached` belongs to.
 
         A loop over rows has nothing to do where there are none, so that a recorder sees none of it.
         Functions that are about the other direction are left out.
@@ -84,7 +87,7 @@ class Source:
                     if isinstance(node, LOOPS) and self.writes_rows(node):
                         inside = range(node.lineno + 1, (node.end_lineno or node.lineno) + 1)
                         if not any(line in inside for line in reached):
-                            yield node.lineno
+                            yield span_of_node(node, self.text.splitlines())
 
     def writes_rows(self, loop: ast.AST) -> bool:
         """Whether a loop changes rows: by a statement, or by an attribute of an object."""

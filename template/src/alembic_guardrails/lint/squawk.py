@@ -9,31 +9,30 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.util import CommandError
-from alembic_guardrails.lint.rules import BY_NAME, RULES_OF_SQUAWK
+from alembic_guardrails.lint.rule import Rule
+from alembic_guardrails.lint.rules import BY_NAME
 from alembic_guardrails.offline.recorder import Recording, Step
 
 
-def find_in_sql(recording: Recording) -> Iterator[tuple[Step, str, str]]:
-    """Yield what squawk finds: the operation, the rule and what it says.
+def find_in_sql(recording: Recording) -> Iterator[tuple[Rule, Step]]:
+    """Yield what squawk finds: the rule and the operation.
 
     Raises:
         CommandError: squawk is not installed, or fails.
     """
     found = [
-        (step_at(recording, finding["line"]), finding["rule_name"], finding)
+        (BY_NAME[finding["rule_name"]], step_at(recording, finding["line"]))
         for finding in run_squawk(recording.sql)
-        if finding["rule_name"] in BY_NAME.keys() | RULES_OF_SQUAWK
+        if finding["rule_name"] in BY_NAME
     ]
-    special = {step for step, rule, _ in found if rule != "constraint-missing-not-valid"}
-    for step, name, finding in found:
-        rule = BY_NAME.get(name)
-        if rule and isinstance(step.operation, rule.known_better):
+    special = {step for rule, step in found if rule.name != "constraint-missing-not-valid"}
+    for rule, step in found:
+        if isinstance(step.operation, rule.known_better):
             continue
         # It is about any new constraint, where most have a rule of their own.
-        if name == "constraint-missing-not-valid" and step in special:
+        if rule.name == "constraint-missing-not-valid" and step in special:
             continue
-        own_words = f"{finding['message']} {finding['help'] or ''}".strip()
-        yield step, name, rule.sentence if rule else own_words
+        yield rule, step
 
 
 def step_at(recording: Recording, line: int) -> Step:

@@ -17,6 +17,7 @@ from alembic_guardrails.offline.failure import Failure, describe_failure
 from alembic_guardrails.offline.names import find_types
 from alembic_guardrails.offline.reflection import reflect_recorded
 from alembic_guardrails.offline.tables import Key, RecordedTable, TableBuilder, Tables
+from alembic_guardrails.places import Span, span_of_frame
 from alembic_guardrails.statements import Kind, Statement, split
 from sqlalchemy import URL, Connection, Engine, NullPool, event
 from sqlalchemy.schema import CreateTable
@@ -31,12 +32,17 @@ class Step(NamedTuple):
     """
 
     operation: MigrateOperation
-    line: int
+    span: Span
     sql_line: int
     statements: tuple[Statement, ...] = ()
     rebuilds: bool = False
     commits: bool = False
     number: int = 0
+
+    @property
+    def line(self) -> int:
+        """The line of the revision that calls for the operation."""
+        return self.span.line
 
     @property
     def changes_rows(self) -> bool:
@@ -63,7 +69,7 @@ class Recording:
     """What one direction of a revision does: its operations, and their SQL where it has any.
 
     `failure` says why the revision stopped, if it did; `tables` and `types` are what the schema has
-    afterwards.
+    afterwards, `before` the tables that it had.
     """
 
     path: str
@@ -72,6 +78,7 @@ class Recording:
     failure: Failure | None
     tables: Tables
     types: frozenset[str]
+    before: Tables = field(default_factory=dict)
 
 
 @dataclass
@@ -107,6 +114,7 @@ class Recorder:
             failure,
             operations.builder.tables,
             operations.read_types(),
+            self.tables,
         )
 
 
@@ -181,11 +189,12 @@ class RecordedOperations(Operations):
         self, operation: MigrateOperation, text: str = "", *, rebuilds: bool = False
     ) -> None:
         """Record an operation, or the SQL that the revision wrote itself."""
-        line = next((line for at, line in walk_stack(None) if self.is_revision(at)), 1)
+        frames = (frame for frame, _ in walk_stack(None) if self.is_revision(frame))
+        span = next((span_of_frame(frame) for frame in frames), Span(1))
         self.read_sql()
         statements = tuple(split(text, self.impl.dialect.name))
         number = len(self.steps)
-        step = Step(operation, line, self.sql_line, statements, rebuilds, self.commits, number)
+        step = Step(operation, span, self.sql_line, statements, rebuilds, self.commits, number)
         self.steps.append(step)
         self.builder.apply(operation)
         for statement in statements:

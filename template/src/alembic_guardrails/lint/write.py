@@ -1,0 +1,204 @@
+"""Python for revisions, with the names of a table in it."""
+
+import ast
+import json
+import keyword
+import re
+from collections.abc import Iterator, Sequence
+from textwrap import dedent
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.runtime.migration import MigrationContext
+from alembic_guardrails._alembic import render_type
+from alembic_guardrails.lint.rule import Reading
+from alembic_guardrails.lint.subject import Subject
+from alembic_guardrails.offline.recorder import Step
+from alembic_guardrails.places import Span
+from sqlalchemy import Dialect
+from sqlalchemy.types import TypeEngine, to_instance
+
+# A column collection has methods of these names, so that attributes do not reach the columns.
+TAKEN = {"add", "as_readonly", "contains_column", "corresponding_column", "get", "items", "keys"}
+TAKEN |= {"compare", "values"}
+
+
+def quote(text: str) -> str:
+    """Write a text as Python does, in double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def quote_all(names: Sequence[str]) -> str:
+    """Write a list of texts."""
+    return f"[{', '.join(map(quote, names))}]"
+
+
+def schema_option(subject: Subject, name: str = "schema") -> str:
+    """Write the option for the schema, if there is one."""
+    return f", {name}={quote(subject.schema)}" if subject.schema else ""
+
+
+def write_type(type_: TypeEngine[Any], dialect: Dialect) -> tuple[str, list[str]]:
+    """Write a type as autogenerate does; return the imports that it needs as well."""
+    # Rendering is imported when there is something to render, because it is slow to import.
+    from alembic_guardrails.autogenerate.render import render_item
+
+    context = MigrationContext.configure(dialect=dialect)
+    options = {
+        "sqlalchemy_module_prefix": "sa.",
+        "alembic_module_prefix": "op.",
+        "user_module_prefix": None,
+        "render_item": render_item,
+    }
+    autogenerate = AutogenContext(context, opts=options)
+    text = render_type(to_instance(type_), autogenerate)
+    return text, sorted(autogenerate.imports)
+
+
+def add_column(subject: Subject, type_: TypeEngine[Any], dialect: Dialect) -> str:
+    """Write a call that adds a column that can be NULL and that nothing fills."""
+    text, imports = write_type(type_, dialect)
+    column = f"sa.Column({quote(subject.column)}, {text})"
+    call = f"op.add_column({quote(subject.table)}, {column}{schema_option(subject)})"
+    return "\n".join([*imports, *([""] if imports else []), call])
+
+
+def execute(sql: str) -> str:
+    """Write a call that executes a statement."""
+    return f"op.execute({quote(sql)})"
+
+
+def autocommit(sql: str) -> str:
+    """Write a call that executes a statement outside of the transaction."""
+    return f"with op.get_context().autocommit_block():\n    {execute(sql)}"
+
+
+def variable(table: str) -> str:
+    """Return the name of a variable for a table."""
+    name = re.sub(r"\W", "_", table)
+    return f"{name}_table" if keyword.iskeyword(name) or not name.isidentifier() else name
+
+
+def attribute(table: str, column: str) -> str:
+    """Write a column of a table."""
+    is_plain = column.isidentifier() and not keyword.iskeyword(column) and column not in TAKEN
+    return f"{variable(table)}.c.{column}" if is_plain else f"{variable(table)}.c[{quote(column)}]"
+
+
+def backfill(
+    subject: Subject, key: str, *, where: str, value: str = "", others: Sequence[str] = ()
+) -> str:
+    """Write a backfill of a column, or of a DELETE if there is no value."""
+    table = variable(subject.table)
+    names = dict.fromkeys(name for name in (key, subject.column, *others) if name)
+    columns = "".join(f", sa.column({quote(name)})" for name in names)
+    verb = "update" if value else "delete"
+    values = f".values({{{quote(subject.column)}: {value}}})" if value else ""
+    return "\n".join(
+        [
+            "from alembic_guardrails.op import backfill",
+            "",
+            f"{table} = sa.table({quote(subject.table)}{columns}{schema_option(subject)})",
+            f"rows = sa.{verb}({table}).where({where})",
+            f"backfill(rows{values}, {attribute(subject.table, key)})",
+        ]
+    )
+
+
+def key_of(subject: Subject, reading: Reading) -> str:
+    """Return the column that is the primary key of a table; `id` if that is not known."""
+    table = reading.recording.before.get((subject.schema, subject.table))
+    columns = table.primary_key["constrained_columns"] if table else []
+    return columns[0] if len(columns) == 1 else "id"
+
+
+def type_of(subject: Subject, reading: Reading) -> TypeEngine[Any] | None:
+    """Return the type of a column before the revision, if it is known."""
+    table = reading.recording.before.get((subject.schema, subject.table))
+    column = table.columns.get(subject.column) if table else None
+    return column["type"] if column else None
+
+
+def allow(step: Step, reading: Reading, rule: str, reason: str) -> str:
+    """Return the statement of a step as it is in the revision, with a comment that allows it."""
+    return copy_statement(step.span, reading, f"  # allow: {rule} ({reason})")
+
+
+def copy_statement(span: Span, reading: Reading, comment: str = "") -> str:
+    """Return the statement of a revision around a span, with the blocks that it is in."""
+    lines = reading.source.text.splitlines()
+    path = statements_around(span, reading.source.tree)
+    if not path:
+        return lines[span.line - 1].strip() + comment
+    *blocks, statement = path
+    while blocks and isinstance(blocks[0], ast.With) and not uses_target(statement, blocks[0]):
+        del blocks[0]
+    copied = [line for block in blocks for line in header(block, lines)]
+    last = statement.end_lineno or statement.lineno
+    if body := getattr(statement, "body", None):
+        first = header(statement, lines)
+        copied += [*first[:-1], first[-1] + comment]
+        copied += lines[body[0].lineno - 1 : last]
+    else:
+        own = lines[statement.lineno - 1 : last]
+        copied += [*own[:-1], own[-1] + comment]
+    return dedent("\n".join(copied))
+
+
+def uses_target(statement: ast.stmt, block: ast.With) -> bool:
+    """Whether a statement uses a name that its `with` block gives; true if the block gives none."""
+    given = {
+        item.optional_vars.id for item in block.items if isinstance(item.optional_vars, ast.Name)
+    }
+    used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    return not given or not given.isdisjoint(used)
+
+
+def header(block: ast.stmt, lines: list[str]) -> list[str]:
+    """Return the lines of a block before its body."""
+    body: list[ast.stmt] = block.body  # type: ignore[attr-defined]
+    return lines[block.lineno - 1 : max(body[0].lineno - 1, block.lineno)]
+
+
+def statements_around(span: Span, tree: ast.Module) -> list[ast.stmt]:
+    """Return the statement around a span, after the `with` and `for` blocks that it is in.
+
+    Other blocks, such as `if`, are left out with all that is around them.
+    """
+    path: list[ast.stmt] = []
+    node: ast.AST = tree
+    while inner := next((child for child in children(node) if contains(child, span)), None):
+        is_inside = path and isinstance(path[-1], ast.With | ast.For) and inner in path[-1].body
+        path = [*path, inner] if is_inside else [inner]
+        node = inner
+    return path
+
+
+def statements_beside(span: Span, tree: ast.Module, spans: Sequence[Span]) -> list[ast.stmt]:
+    """Return the statement around a span, and those of its block that have none of `spans`.
+
+    The statement is the largest that has none of them either.
+    """
+    node: ast.AST = tree
+    while inner := next((child for child in children(node) if contains(child, span)), None):
+        free = [
+            child for child in children(node) if not any(contains(child, other) for other in spans)
+        ]
+        if inner in free:
+            return free
+        node = inner
+    return []
+
+
+def children(node: ast.AST) -> Iterator[ast.stmt]:
+    """Yield the statements directly in a node, whichever part of a block they are in."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        elif isinstance(child, ast.ExceptHandler | ast.match_case):
+            yield from child.body
+
+
+def contains(node: ast.stmt, span: Span) -> bool:
+    """Whether a span begins in the lines of a statement."""
+    return node.lineno <= span.line <= (node.end_lineno or node.lineno)

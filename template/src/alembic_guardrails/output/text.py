@@ -1,0 +1,85 @@
+"""Findings for people: the place, the marked lines, and what to do."""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from textwrap import indent
+
+from alembic.config import Config
+from alembic_guardrails.output import relative
+from alembic_guardrails.output.color import Paint, painter
+from alembic_guardrails.output.finding import Finding, Help, Report
+from alembic_guardrails.places import Span
+
+# A longer excerpt has its first and its last lines.
+LINES = 7
+SHOWN = 3
+
+
+def render(report: Report, config: Config) -> str:
+    """Return the findings one after the other, and the closing line."""
+    paint = painter(config.stdout)
+    parts = ["\n".join(describe(finding, paint)) for finding in report.findings]
+    role = "error" if report.errors else "warning" if report.warnings else "good"
+    return "\n\n".join([*parts, paint(role, report.summary)])
+
+
+def describe(finding: Finding, paint: Paint) -> Iterator[str]:
+    """Yield the lines of a finding."""
+    head = paint(finding.severity, f"{finding.severity}[{finding.rule}]")
+    yield f"{head}{paint('strong', f': {finding.message}')}"
+    if finding.path:
+        span = finding.span
+        yield f"  {paint('place', '-->')} {relative(finding.path)}:{span.line}:{span.column}"
+        yield from excerpt(finding, read_lines(finding.path), paint)
+    if finding.details:
+        yield indent(finding.details, "    ")
+    if finding.help:
+        yield from describe_help(finding.help, paint)
+
+
+def describe_help(advice: Help, paint: Paint) -> Iterator[str]:
+    """Yield the lines that say what to do instead."""
+    yield f"{paint('help', 'help')}: {advice.advice}"
+    for code in advice.code:
+        yield ""
+        yield f"    {paint('help', f'# {code.where}')}"
+        yield indent(code.text, "    ")
+
+
+@cache
+def read_lines(path: str) -> list[str]:
+    """Return the lines of a file, none if there is no such file."""
+    file = Path(path)
+    return file.read_text("utf-8", errors="replace").splitlines() if file.is_file() else []
+
+
+def excerpt(finding: Finding, lines: list[str], paint: Paint) -> Iterator[str]:
+    """Yield the lines of a file that a finding is about, with marks below."""
+    span = finding.span
+    numbers = [*range(span.line, max(span.line, span.end_line) + 1)]
+    numbers = [number for number in numbers if number <= len(lines)]
+    if not numbers:
+        return
+    width = len(str(numbers[-1]))
+    margin = paint("place", f"{'':{width}} |")
+    yield margin
+    for number in numbers:
+        if len(numbers) > LINES and SHOWN <= number - span.line < len(numbers) - SHOWN:
+            if number - span.line == SHOWN:
+                yield paint("place", f"{'...':{width}}")
+            continue
+        text = lines[number - 1].expandtabs(1)
+        yield f"{paint('place', f'{number:{width}} |')} {text}".rstrip()
+        if marks := marks_below(span, number, text):
+            yield f"{margin} {paint(finding.severity, marks)}"
+    yield margin
+
+
+def marks_below(span: Span, number: int, text: str) -> str:
+    """Return what stands below a line: a caret for each character of the span, blanks aside."""
+    if not span.end_line:
+        return ""
+    begin = span.column - 1 if number == span.line else len(text) - len(text.lstrip())
+    end = span.end_column - 1 if number == span.end_line else len(text.rstrip())
+    return " " * begin + "^" * (end - begin) if end > begin else ""
