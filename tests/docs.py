@@ -11,8 +11,10 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "extensions"))
+sys.path += [str(ROOT / "extensions"), str(ROOT / "template" / "src")]
 
+from alembic_guardrails.lint.explain import TITLES, database_of, example  # noqa: E402
+from alembic_guardrails.lint.rules import RULES  # noqa: E402
 from drivers import BACKENDS  # noqa: E402
 from matrix import QUESTIONS, Setup, values  # noqa: E402
 
@@ -52,12 +54,31 @@ def decisions() -> Iterator[str]:
         yield f"- {path.name[:4]}: [{title}]({path.name})"
 
 
+def rules() -> Iterator[str]:
+    """A section for each rule of lint."""
+    for rule in sorted(RULES, key=lambda rule: rule.name):
+        message, advice = example(rule, database_of(rule, "postgresql"))
+        databases = ", ".join(TITLES[name] for name in rule.databases)
+        yield f"## {rule.name}\n"
+        yield f"{rule.severity.capitalize()} · {databases}\n"
+        yield f"**Why.** {message}\n"
+        yield f"**Instead.** {advice.advice}\n"
+        yield f"```python\n# before\n{rule.example}\n```\n"
+        for piece in advice.code:
+            yield f"```python\n# after: {piece.where}\n{piece.text}\n```\n"
+
+
 def code(*names: str) -> str:
     """Names as code, with commas."""
     return ", ".join(f"`{name}`" for name in names)
 
 
-TABLES = {"decisions/README": decisions, "drivers": drivers, "questions": questions}
+TABLES = {
+    "decisions/README": decisions,
+    "drivers": drivers,
+    "questions": questions,
+    "rules": rules,
+}
 
 
 def updated(name: str) -> str:

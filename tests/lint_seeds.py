@@ -1,7 +1,7 @@
 """Bodies of revisions for lint: what breaks which rule on which database, and what breaks none."""
 
 import re
-from textwrap import indent
+from textwrap import dedent, indent
 
 # On which databases a revision breaks which rules, and what it does.
 UNSAFE = r"""
@@ -35,9 +35,13 @@ all: changing-column-type
 mysql: changing-column-type
     table.alter_column('name', type_=sa.String(200), existing_type=sa.String(40))
 sqlite: changing-column-type
-    table.alter_column('name', type_=sa.Integer, existing_type=sa.String(40))
-all: adding-field-with-default
+    table.alter_column('status', type_=sa.Integer, existing_type=sa.String(40))
+postgresql: adding-field-with-default
+    table.add_column(sa.Column('key', sa.Uuid, server_default=sa.text('gen_random_uuid()')))
+mysql: adding-field-with-default
     op.add_column('customers', sa.Column('key', sa.Uuid, server_default=sa.text('(uuid())')))
+sqlite: adding-field-with-default
+    op.add_column('customers', sa.Column('key', sa.Integer, server_default=sa.text('(random())')))
 all: adding-field-with-default
     op.add_column('customers', sa.Column('a', sa.Integer, sa.Computed('id + 1', True)))
 sqlite: adding-field-with-default
@@ -45,9 +49,11 @@ sqlite: adding-field-with-default
 postgresql: adding-field-with-default
     op.add_column('customers', sa.Column('a', sa.BigInteger, sa.Identity()))
 all: adding-serial-primary-key-field
-    table.create_primary_key('pk', ['email'])
+    with op.batch_alter_table('visits') as visits:
+        visits.create_primary_key('pk', ['number'])
 all: adding-serial-primary-key-field
-    table.drop_constraint('pk_customers', type_='primary')
+    with op.batch_alter_table('orders') as orders:
+        orders.drop_constraint('pk_orders', type_='primary')
 all: ban-drop-default
     table.alter_column('status', server_default=None, existing_type=sa.String(20))
 all: changing-every-row
@@ -62,7 +68,9 @@ all: ban-drop-column
 all: ban-drop-table
     op.execute('DROP TABLE invoices')
 all: ban-drop-column
-    op.execute('/* gone */ SELECT 1; ALTER TABLE customers DROP COLUMN name')
+    op.execute('/* gone */ ALTER TABLE customers DROP COLUMN name')
+postgresql: ban-drop-column
+    op.execute('SELECT 1; ALTER TABLE customers DROP COLUMN name')
 all: renaming-column
     op.execute('ALTER TABLE customers RENAME COLUMN name TO title')
 all: renaming-table
@@ -130,7 +138,7 @@ postgresql: mixing-data-and-schema
 postgresql: mixing-data-and-schema
     op.add_column('customers', sa.Column('a', sa.Integer))
     customers = sa.table('customers', sa.column('id'), sa.column('a'))
-    change = sa.update(customers)
+    change = sa.update(customers).values(a=1)
     rows = op.get_bind().execute(sa.select(customers)).all()
     for row in rows:
         op.execute(change.where(customers.c.id == row.id))
@@ -153,16 +161,16 @@ all: unreadable
 postgresql: ban-concurrent-index-creation-in-transaction
     op.create_table('visits', sa.Column('id', sa.Integer, primary_key=True))
     op.create_index('i', 'customers', ['name'], postgresql_concurrently=True)
-all: constraint-missing-not-valid
+postgresql mysql: constraint-missing-not-valid
     op.execute("ALTER TABLE customers ADD CONSTRAINT named CHECK (name <> '')")
-all: adding-serial-primary-key-field
-    op.execute("ALTER TABLE customers ADD PRIMARY KEY (email)")
-all: ban-drop-default
-    op.execute("ALTER TABLE customers ALTER COLUMN name DROP DEFAULT")
-all: disallowed-unique-constraint
+postgresql mysql: adding-serial-primary-key-field
+    op.execute("ALTER TABLE visits ADD PRIMARY KEY (number)")
+postgresql mysql: ban-drop-default
+    op.execute("ALTER TABLE customers ALTER COLUMN status DROP DEFAULT")
+postgresql mysql: disallowed-unique-constraint
     op.execute("ALTER TABLE customers ADD CONSTRAINT u UNIQUE (name)")
 postgresql mysql: adding-foreign-key-constraint
-    op.add_column('customers', sa.Column('payer_id', sa.Integer, sa.ForeignKey('customers.id')))
+    op.add_column('customers', sa.Column('agent_id', sa.Integer, sa.ForeignKey('customers.id')))
 all: constraint-missing-not-valid
     op.add_column('customers', sa.Column('k', sa.Boolean(create_constraint=True, name='k')))
 all: adding-serial-primary-key-field
@@ -171,11 +179,11 @@ postgresql: ban-drop-database ban-drop-function ban-drop-schema ban-set-schema
     op.execute('DROP DATABASE other')
     op.execute('DROP FUNCTION f()')
     op.execute('DROP SCHEMA s')
-    op.execute('ALTER TABLE customers SET SCHEMA s')
+    op.execute('ALTER TABLE customers SET SCHEMA archive')
 postgresql: renaming-object require-concurrent-reindex require-concurrent-partition-detach
     op.execute("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'")
     op.execute('REINDEX TABLE customers')
-    op.execute('ALTER TABLE customers DETACH PARTITION old')
+    op.execute('ALTER TABLE parted DETACH PARTITION old')
 postgresql: ban-alter-domain-with-add-constraint
     op.execute('ALTER DOMAIN positive ADD CONSTRAINT k CHECK (value > 0)')
 postgresql mysql: adding-foreign-key-constraint
@@ -190,6 +198,8 @@ postgresql: ban-concurrent-index-creation-in-transaction
         op.execute('CREATE INDEX CONCURRENTLY i ON customers (name)')
 postgresql: syntax-error
     op.execute('ALTER TABLE')
+all: unused-allow
+    op.add_column('customers', sa.Column('age', sa.Integer))  # allow: ban-drop-column
 """
 SAFE = r"""
 all:
@@ -313,6 +323,40 @@ postgresql:
     for row in bind.execute(sa.text('SELECT relname FROM pg_class')).all():
         print(row)
 """
+# What revisions for a database find there. A row, because some read one.
+BASE = """
+    op.create_table('customers',
+        sa.Column('id', sa.Integer, primary_key=True),
+        sa.Column('name', sa.String(200)),
+        sa.Column('email', sa.String(100), nullable=False),
+        sa.Column('phone', sa.String(30)),
+        sa.Column('status', sa.String(20), server_default='1'),
+        sa.Column('a_old', sa.Integer),
+        sa.Column('b_old', sa.Integer),
+        sa.Column('payer_id', sa.Integer),
+        sa.Column('nick', sa.String(9)),
+        sa.Column('n', sa.Integer))
+    op.create_table('invoices',
+        sa.Column('id', sa.Integer, primary_key=True),
+        sa.Column('number', sa.Integer))
+    op.create_table('visits', sa.Column('number', sa.Integer, nullable=False))
+    op.create_table('orders', sa.Column('number', sa.Integer, autoincrement=False),
+        sa.PrimaryKeyConstraint('number', name='pk_orders'))
+    op.execute('CREATE VIEW debtors AS SELECT 1 AS id')
+    op.execute("INSERT INTO customers (id, name, email, phone, status)"
+        " VALUES (1, 'Ada', 'ada@example.org', '1', '1')")
+    op.execute("INSERT INTO invoices (id, number) VALUES (1, 1)")
+"""
+BASE_OF_POSTGRESQL = """
+    op.execute("CREATE TYPE mood AS ENUM ('sad')")
+    op.execute('CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS $$ SELECT 1 $$')
+    op.execute('CREATE DOMAIN positive AS integer')
+    op.execute('CREATE SCHEMA s')
+    op.execute('CREATE SCHEMA archive')
+    op.execute('CREATE TABLE parted (n integer) PARTITION BY LIST (n)')
+    op.execute('CREATE TABLE old PARTITION OF parted FOR VALUES IN (1)')
+"""
+
 REVISION = """
 import sqlalchemy as sa
 from alembic import op
@@ -331,6 +375,23 @@ def downgrade():
 """
 
 
+PLAIN = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = {revision!r}
+down_revision = {before!r}
+
+
+def upgrade():
+{body}
+
+
+def downgrade():
+{downgrade}
+"""
+
+
 def seeds(text: str, dialect: str) -> list[tuple[str, set[str]]]:
     """Return what revisions for a database do, and the rules that they break."""
     database = {"mariadb": "mysql"}.get(dialect, dialect)
@@ -344,6 +405,22 @@ def seeds(text: str, dialect: str) -> list[tuple[str, set[str]]]:
         if rules:
             result.append((body, set(*rules)))
     return result
+
+
+def base_text(dialect: str) -> str:
+    """Return the text of the revision before those with a body."""
+    body = BASE.strip("\n") + (BASE_OF_POSTGRESQL if dialect == "postgresql" else "")
+    return plain_text("first", None, dedent(body))
+
+
+def plain_text(revision: str, before: str | None, body: str, downgrade: str = "pass") -> str:
+    """Return the text of a revision with these bodies."""
+    return PLAIN.format(
+        revision=revision,
+        before=before,
+        body=indent(body.strip("\n"), "    "),
+        downgrade=indent(downgrade, "    "),
+    )
 
 
 def revision_text(revision: str, before: str, body: str) -> str:

@@ -94,9 +94,9 @@ def test_every_seed_is_named(service: Project, setup: Setup, database: URL) -> N
     change(database, list(seeds.values()))
     said = drift(service)
 
-    found = re.findall(r"^(?:only in the (?:database|migrations)|different): (.*?):?$", said, re.M)
+    found = re.findall(r"^error\[[a-z-]+\]: (?:Only|Different) in the [^:]+: (.*)\.$", said, re.M)
     assert not seeds.keys() - set(found), said
-    assert said.endswith(f"FAILED: {len(found)} differences from revision 0002.\n")
+    assert said.endswith(f"\n{len(found)} differences from revision 0002.\n")
 
 
 @pytest.mark.parametrize("setup", PROGRAMS[:1], ids=str)

@@ -158,9 +158,15 @@ def attempt(project: Project, cases: dict[str, Case], *commands: str) -> dict[st
     return outcomes
 
 
-RUN = "refused: Run `migrations repair`"
-KEEP = "refused: Restore what is released and write a new revision instead"
-HAND = "refused: Restore or repair a revision's file by hand, or finish an interrupted `squash`"
+RUN = r"(?:refused|error\[[a-z-]+\]): Run `migrations repair`"
+KEEP = (
+    r"(?:refused|error\[released-changed\]): Restore what is released and write a new revision"
+    " instead"
+)
+HAND = (
+    r"(?:refused|error\[[a-z-]+\]): Restore or repair a revision's file by hand, or finish an"
+    " interrupted `squash`"
+)
 CONFLICT = "<<<<<<< HEAD\n"
 
 
@@ -195,21 +201,22 @@ def test_what_the_check_refuses(service: Project) -> None:
         "fork": Case({c: c_text}, f"{RUN} to put one of the heads b and c after the other"),
         "recorded fork": Case({c: c_text} | recorded(a_text, b_text, c_text), f"{RUN} .*b and c"),
         "edited": Case({b: edited_b}, r"3 revisions, head b, 2 released \(main\)\n"),
-        "gone": Case({b: None}, f"{RUN}, as .*: b is gone"),
-        "not recorded": Case(recorded(a_text), f"{RUN}, as .*: b is new"),
+        "gone": Case({b: None}, f"{RUN}, because.*: b is gone"),
+        "not recorded": Case(recorded(a_text), f"{RUN}, because.*: b is new"),
         "no history file": Case(
-            {"history.txt": None}, f"{RUN}, as .*: 0001 is new, a is new, b is new"
+            {"history.txt": None}, f"{RUN}, because.*: 0001 is new, a is new, b is new"
         ),
         "with digests": Case(digests, r"3 revisions, head b, 2 released"),
-        "out of order": Case(recorded(b_text, a_text), f"{RUN}, as .*order"),
+        "out of order": Case(recorded(b_text, a_text), f"{RUN}, because.*order"),
         "new ones out of order": Case(
-            {c: onto_b, **recorded(a_text, onto_b, b_text)}, f"{RUN}, as .*order"
+            {c: onto_b, **recorded(a_text, onto_b, b_text)}, f"{RUN}, because.*order"
         ),
         "released ones not first": Case(
-            {c: side, "m.py": merge, **recorded(side, a_text, b_text, merge)}, f"{RUN}, as .*order"
+            {c: side, "m.py": merge, **recorded(side, a_text, b_text, merge)},
+            f"{RUN}, because.*order",
         ),
-        "twice": Case(recorded(a_text, b_text, a_text), f"{RUN}, as .*not one line"),
-        "conflict": Case({"history.txt": history_file + CONFLICT}, f"{RUN}, as .*not one line"),
+        "twice": Case(recorded(a_text, b_text, a_text), f"{RUN}.*not one line"),
+        "conflict": Case({"history.txt": history_file + CONFLICT}, f"{RUN}.*not one line"),
         "released, edited": Case({a: edited_a}, f"{KEEP}: a was edited, compared with main"),
         "released, written otherwise": Case({a: looks}, "3 revisions, head b, 2 released"),
         "released, renamed": Case({a: None, "a.py": looks}, "3 revisions, head b, 2 released"),

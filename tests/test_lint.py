@@ -32,10 +32,14 @@ def lint(project: Project, *options: str) -> list[Finding]:
         project.log = project.run(*command)
     except CommandFailed as error:
         project.log = str(error)
-        assert "FAILED: Found" in project.log, project.log
+        assert "\nFound " in project.log, project.log
     else:
         assert "FAILED" not in project.log
-    return re.findall(r"^migrations/versions/(\w+)\.py:\d+: ([a-z-]+): ", project.log, re.MULTILINE)
+    found = re.findall(
+        r"(?m)^(?:error|warning)\[([a-z-]+)\]: .*\n +--> migrations/versions/(\w+)\.py:\d+:\d+$",
+        project.log,
+    )
+    return [(revision, rule) for rule, revision in found]
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)
@@ -86,15 +90,16 @@ def test_what_is_looked_at_and_allowed(
         ("seed1", "unreadable"),
         ("seed2", "renaming-table"),
     ]
-    assert "seed0.py:11: unused-allow: nothing here needs `# allow: ban-drop-column`" in project.log
-    assert "seed1.py:12: unreadable: " in project.log
+    assert "Nothing here needs `# allow: ban-drop-column`." in project.log
+    assert "seed0.py:11:9\n" in project.log
+    assert "seed1.py:12:9\n" in project.log
     assert "ZeroDivisionError" in project.log
     assert lint(project, "lint", "-r", "seed2:") == [("seed2", "renaming-table")]
     project.run("migrations", "repair")
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit("Released")
     assert not lint(project, "lint")
-    assert "revisions read: 0, released and left out: 4" in project.log
+    assert "Nothing unsafe: 0 revisions read, 4 released" in project.log
 
 
 def test_a_linter_that_is_not_installed(

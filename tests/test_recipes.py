@@ -281,9 +281,9 @@ def add_a_model(reader: Reader, blocks: list[Block]) -> None:
     said = reader.follow(reviews[:1])
     assert "not released" not in said
     assert re.search("CREATE TABLE .?notes", said)
-    assert "Nothing unsafe; revisions read: 1, released and left out: 1" in said
+    assert "Nothing unsafe: 1 revision read, 1 released and left out" in said
     reader.sql("CREATE INDEX by_hand ON notes (text)")
-    with pytest.raises(CommandFailed, match=r"only in the database: .*by_hand"):
+    with pytest.raises(CommandFailed, match=r"Only in the database: .*by_hand"):
         reader.follow(reviews[1:])
     drop = "DROP INDEX by_hand" + (" ON notes" if "m" in reader.engine.dialect.name[:1] else "")
     reader.sql(drop)
@@ -624,7 +624,7 @@ def test_squashing(reader: Reader) -> None:
     release(reader)
 
     squash, stops, older = reader.recipes[SQUASH]
-    assert "1 revisions, head 0002, 1 released" in reader.follow([squash])
+    assert "1 revision, head 0002, 1 released" in reader.follow([squash])
     assert "The database is at revision 0001, which 0002 replaces" in reader.follow([stops])
     reader.follow([older])
 

@@ -505,7 +505,7 @@ def test_branches(history: Project) -> None:
     verify = history.run(*MODULE, "verify")
     assert re.fullmatch(r"2 revisions, head d, 2 released \(main\)\n", verify)
     assert history.run(*MODULE, "repair") == "2 revisions, head d\n"
-    assert "Nothing unsafe; revisions read: 0" in history.run(*MODULE, "lint")
+    assert "Nothing unsafe: 0 revisions read" in history.run(*MODULE, "lint")
     # Nothing else of what is released may change with it.
     other = history.path / VERSIONS / "d_revision.py"
     text = other.read_text(encoding="utf-8")
@@ -545,11 +545,11 @@ def test_branches(history: Project) -> None:
     # Later on, again, up to the last line of the history file: a branch that adds one merges.
     git("branch", "another")
     said = history.run(*MODULE, "squash", "head")
-    assert "d replaces 1 revisions before it" in said
+    assert "d replaces 1 revision before it" in said
     text = history.text(f"{VERSIONS}/d_squashed.py")
     assert re.search(r'replaces: tuple\[str, ...\] = \("0001", "a", "b", "c"\)', text)
     assert re.fullmatch(
-        r"1 revisions, head d, 1 released \(main\)\n", history.run(*MODULE, "verify")
+        r"1 revision, head d, 1 released \(main\)\n", history.run(*MODULE, "verify")
     )
     history.commit()
     git("switch", "--quiet", "another")
@@ -624,7 +624,7 @@ def test_a_service_beside_an_older_database(history: Project) -> None:
         "The database is at revision b, the service needs d.",
     )
     assert "The database is at revision b, which c replaces" in fails(history, *MODULE, "drift")
-    assert "Nothing unsafe; revisions read: 2" in history.run(*MODULE, "lint", "-r", ":")
+    assert "Nothing unsafe: 2 revisions read" in history.run(*MODULE, "lint", "-r", ":")
     assert "CREATE TABLE t_b" in history.run(*MODULE, "sql", "-r", ":")
 
 
@@ -646,7 +646,7 @@ def test_a_history_from_another_project(history: Project) -> None:
     assert "4 revisions before it" in history.run(*MODULE, "squash", "head")
 
     history.commit()
-    assert re.match(r"1 revisions, head \w+, 1 released", history.run(*MODULE, "verify"))
+    assert re.match(r"1 revision, head \w+, 1 released", history.run(*MODULE, "verify"))
     history.run("alembic", "upgrade", "head")
     history.run(*MODULE, "drift")
 

@@ -666,7 +666,7 @@ def test_the_header_of_a_file_comes_along(service: Project) -> None:
     assert "PRAGMA application_id = 0" in revision  # on the way back
     fill(service, "PRAGMA user_version = 8; DROP TABLE alembic_version")
     config = service.config()
-    with pytest.raises(CommandError, match="1 differences"):
+    with pytest.raises(CommandError, match="1 difference "):
         adopt(config)
     assert "different: setting user_version" in config.stdout.getvalue()  # type: ignore[attr-defined]
 
@@ -735,7 +735,7 @@ def test_a_report_names_everything() -> None:
 def test_differences_are_named(project: Project) -> None:
     config = project.config()
 
-    with pytest.raises(CommandError, match="1 differences between the database and"):
+    with pytest.raises(CommandError, match="1 difference between the database and"):
         check_same(config, {"view v": "a"}, {"view v": "b"})
 
     assert "different: view v" in config.stdout.getvalue()  # type: ignore[attr-defined]
@@ -792,7 +792,7 @@ def test_a_database_is_adopted(service: Project) -> None:
     adopt(config)
     assert "is what revision 0001 builds" in config.stdout.getvalue()  # type: ignore[attr-defined]
     fill(service, "DROP TABLE alembic_version; DROP VIEW named")
-    with pytest.raises(CommandError, match="1 differences"):
+    with pytest.raises(CommandError, match="1 difference "):
         adopt(config)
 
 

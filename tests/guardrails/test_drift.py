@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from alembic.util import CommandError
 from alembic_guardrails.commands.create import create
-from alembic_guardrails.commands.drift import drift
+from alembic_guardrails.commands.drift import ADVICE, drift
 from sqlalchemy import text
 
 from .conftest import Project
@@ -48,10 +48,12 @@ def test_what_was_changed_without_a_revision_is_named(migrated: Project) -> None
     execute(migrated, "CREATE INDEX by_t ON lines (t)", "CREATE TABLE queue_jobs (id INTEGER)")
 
     assert output_of(migrated) == (
-        "only in the database: index by_t on table lines:\n"
+        "error[only-in-database]: Only in the database: index by_t on table lines.\n"
         "    create index by_t on lines (t)\n"
-        "only in the database: table queue_jobs\n\n"
-        "FAILED: 2 differences from revision a."
+        f"help: {ADVICE['only-in-database']}\n\n"
+        "error[only-in-database]: Only in the database: table queue_jobs.\n"
+        f"help: {ADVICE['only-in-database']}\n\n"
+        "2 differences from revision a.\n"
     )
 
     ignored = migrated.path / "migrations" / "ignore.txt"
@@ -62,9 +64,9 @@ def test_what_was_changed_without_a_revision_is_named(migrated: Project) -> None
 def test_a_database_at_base(migrated: Project) -> None:
     execute(migrated, "DELETE FROM alembic_version")
 
-    assert output_of(migrated).endswith(
-        "only in the database: table lines\n\nFAILED: 1 differences from revision base."
-    )
+    said = output_of(migrated)
+    assert said.startswith("error[only-in-database]: Only in the database: table lines.\n")
+    assert said.endswith("\n\n1 difference from revision base.\n")
     execute(migrated, "DROP TABLE lines")
     assert output_of(migrated).startswith("The database is what")
 

@@ -1,5 +1,6 @@
 """The history: what verify finds and repair does, with git, against an oracle of the test's own."""
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from alembic_guardrails.history.mentions import find_mentions
 from alembic_guardrails.history.read import read_history
 from alembic_guardrails.history.released import choose_revisions, read_released
 from alembic_guardrails.history.source import assign, find_id
+from alembic_guardrails.output import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +88,7 @@ class Service:
     def bytes(self) -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in self.versions.glob("*.*")}
 
-    def say(self, command: Callable[[Config], None]) -> str:
+    def say(self, command: Callable[[Config], object]) -> str:
         """Run a command; return what it says."""
         config = self.config()
         try:
@@ -95,7 +97,7 @@ class Service:
             return f"refused: {error}"
         said = config.stdout.getvalue()  # type: ignore[attr-defined]
         assert isinstance(said, str)
-        return said
+        return re.sub(r"^error\[[a-z-]+\]: ", "refused: ", said)
 
 
 @contextmanager
@@ -171,8 +173,8 @@ def expect(service: Service, released: int) -> str:
     while parent := service.parents[chain[-1]]:
         chain.append(parent)
     if [*ids] != chain[::-1]:
-        return "refused: Run `migrations repair`, as history.txt is wrong"
-    return f"{len(ids)} revisions, head {chain[0]}, {released} released (main)"
+        return "refused: Run `migrations repair`, because history.txt is wrong"
+    return f"{count(len(ids), 'revision')}, head {chain[0]}, {released} released (main)"
 
 
 @FEW
@@ -201,12 +203,14 @@ def test_repair_changes_all_or_nothing_and_once(actions: list[tuple[str, int]]) 
         if said.startswith("refused"):
             assert after == before, said
             return
-        assert service.say(verify).startswith(f"{len(service.parents)} revisions, head "), said
+        assert service.say(verify).startswith(
+            f"{count(len(service.parents), 'revision')}, head "
+        ), said
         assert all(after[f"r{number}.py"] == before[f"r{number}.py"] for number in range(2))
         assert not [name for name in after if name.endswith(".part")]
         again = service.say(repair)
         assert service.bytes() == after
-        assert again.startswith(f"{len(service.parents)} revisions, head ")
+        assert again.startswith(f"{count(len(service.parents), 'revision')}, head ")
 
 
 def test_upstream_goes_on_and_is_merged_or_rebased() -> None:

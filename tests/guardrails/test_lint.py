@@ -1,7 +1,6 @@
 """What `lint` says of one revision: the rules over every dialect, without a database."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from alembic_guardrails.offline.recorder import Recorder
 from alembic_guardrails.output import Finding
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lint_output import DATABASES as DATABASES_WITH_OUTPUT
+from lint_output import outputs, stored
 from lint_seeds import SAFE, UNSAFE, revision_text, seeds
 
 from .conftest import Project
@@ -61,8 +62,16 @@ def test_each_rule_on_each_dialect(
 
 
 def test_each_rule_has_a_seed() -> None:
-    assert BY_NAME.keys() - {"unused-allow"} == OF_RULES
+    assert BY_NAME.keys() == OF_RULES
     assert len(BY_NAME) == len(RULES)
+
+
+@pytest.mark.parametrize("dialect", DATABASES_WITH_OUTPUT)
+def test_rules_name_their_databases(dialect: str) -> None:
+    """A rule that can be broken on a database has a seed there."""
+    broken = {rule for _, rules in seeds(UNSAFE, dialect) for rule in rules}
+
+    assert broken == {rule.name for rule in RULES if dialect in rule.databases}
 
 
 LINES = revision_text(
@@ -191,34 +200,105 @@ def test_no_other_type_widens(old: Any, new: Any) -> None:
     assert not widens(None, new, DATABASES[0])
 
 
-def printed(project: Project, **options: Any) -> Iterator[str]:
-    """Yield the lines that lint prints."""
+def printed(project: Project, **options: Any) -> tuple[int, str]:
+    """Return the exit code of lint, and what it prints."""
     config = project.config()
-    try:
-        lint(config, **options)
-    except CommandError as error:
-        yield str(error)
-    yield from str(config.stdout.getvalue()).splitlines()  # type: ignore[attr-defined]
+    code = lint(config, **options)
+    return code, str(config.stdout.getvalue())  # type: ignore[attr-defined]
 
 
 CREATE = "op.create_table('t', sa.Column('id', sa.Integer, primary_key=True))"
+
+FOUND = """\
+error[ban-drop-table]: The previous release may still use table t.
+  --> migrations/versions/b.py:17:5
+   |
+17 |     op.drop_table('t')
+   |     ^^^^^^^^^^^^^^^^^^
+   |
+help: Stop using it in this release, and drop it in the next.
+
+    # a revision of the next release
+    op.drop_table('t')  # allow: ban-drop-table (no release uses it any more)
+
+Found 1 error in 2 revisions; `migrations explain ban-drop-table` says more.
+"""
 
 
 def test_the_command_reads_a_history(project: Project) -> None:
     project.revision("a", CREATE)
     project.revision("b", "op.drop_table('t')", CREATE, down="a")
 
-    error, line = printed(project)
-
-    assert error.startswith("Found 1: ")
-    assert re.match(r"migrations.versions.b\.py:17: ban-drop-table: the previous release", line)
+    assert printed(project) == (1, FOUND)
 
 
 def test_the_command_finds_nothing(project: Project) -> None:
     project.revision("a", CREATE)
     project.revision("b", "op.add_column('t', sa.Column('n', sa.Integer))", down="a")
 
-    assert [*printed(project)] == ["Nothing unsafe; revisions read: 2, released and left out: 0"]
+    said = "Nothing unsafe: 2 revisions read, 0 released and left out.\n"
+    assert printed(project) == (0, said)
+
+
+def test_a_warning_fails_nothing(project: Project) -> None:
+    project.revision("a", CREATE)
+    project.revision("b", "pass  # allow: ban-drop-table", down="a")
+
+    code, said = printed(project)
+
+    assert code == 0
+    assert "warning[unused-allow]: Nothing here needs `# allow: ban-drop-table`." in said
+    assert "b.py:17:11\n" in said
+    assert said.endswith(
+        "\n\nFound 1 warning in 2 revisions; `migrations explain unused-allow` says more.\n"
+    )
+
+
+def ignore(project: Project, text: str) -> None:
+    """Write the pyproject.toml of a project."""
+    (project.path / "pyproject.toml").write_text(text, encoding="utf-8")
+
+
+SECTION = "[tool.alembic-guardrails.lint]\n"
+
+
+def test_rules_that_the_project_ignores(project: Project) -> None:
+    project.revision("a", CREATE)
+    project.revision("b", "op.drop_table('t')  # allow: ban-drop-table", CREATE, down="a")
+    project.revision("c", f"{CREATE}; op.drop_table('u')", down="b")
+    assert printed(project)[0] == 1
+
+    ignore(project, SECTION + "ignore = ['ban-drop-table']")
+
+    said = "Nothing unsafe: 3 revisions read, 0 released and left out.\n"
+    assert printed(project) == (0, said)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SECTION + "ignore = ['ban-drop-tables']", "has ban-drop-tables, which is no rule: `migr"),
+        (SECTION + "ignore = 'ban-drop-table'", "has to be a list of rules"),
+        (SECTION + "ignore = [1]", "has to be a list of rules"),
+        (SECTION + "allow = []", "has the unknown key allow: `ignore` is the only one"),
+        ("tool = 1\n", "has to be a table"),
+        ("[tool.alembic-guardrails]\nlint = 1", "has to be a table"),
+        ("[tool", "pyproject.toml cannot be read"),
+    ],
+)
+def test_settings_that_are_wrong(project: Project, text: str, message: str) -> None:
+    project.revision("a", CREATE)
+    ignore(project, text)
+
+    with pytest.raises(CommandError, match=re.escape(message)):
+        lint(project.config())
+
+
+def test_other_sections_of_pyproject_are_no_matter(project: Project) -> None:
+    project.revision("a", CREATE)
+    ignore(project, "[project]\nname = 'x'\n[tool.ruff]\nline-length = 100\n")
+
+    assert printed(project)[0] == 0
 
 
 @pytest.mark.parametrize("command", [lint, sql])
@@ -265,3 +345,13 @@ def test_each_seed_is_for_databases_that_are_known(text: str) -> None:
         "all",
         *(dialect for dialect in DIALECTS if dialect != "mariadb"),
     }
+
+
+@pytest.mark.parametrize("dialect", DATABASES_WITH_OUTPUT)
+def test_what_is_printed_is_as_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str
+) -> None:
+    """`uv run python tests/lint_output.py` stores it."""
+    monkeypatch.chdir(tmp_path)
+
+    assert "\n".join(outputs(dialect)) == stored(dialect).read_text(encoding="utf-8")

@@ -98,12 +98,12 @@ def test_create(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_error_is_a_sentence(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("-x", "URL=sqlite:///other.db", "create") == 1
+    assert run("-x", "URL=sqlite:///other.db", "create") == 2
 
     assert capsys.readouterr().err.startswith("FAILED: ")
 
 
-@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (CommandError("No."), 1)])
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (CommandError("No."), 2)])
 def test_exit_codes(
     project: Project, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int
 ) -> None:
@@ -134,7 +134,7 @@ def test_a_missing_package_is_named(
 
     monkeypatch.setattr(command_line, "import_module", fail)
 
-    assert run("adopt") == 1
+    assert run("adopt") == 2
     assert "`migrations adopt` needs inflect, a development dep" in capsys.readouterr().err
 
 

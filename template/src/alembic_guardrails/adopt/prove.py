@@ -4,6 +4,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from alembic_guardrails.errors import reason
 from alembic_guardrails.ignore import FILE
+from alembic_guardrails.output import count
 from alembic_guardrails.schema import reword_views
 from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.temporary.build import build_schema
@@ -45,6 +46,6 @@ def check_same(config: Config, live: dict[str, str], built: dict[str, str]) -> N
     if found := differences(live, built, ("database", "first revision")):
         config.print_stdout("%s\n", "\n".join(found))
         raise CommandError(
-            f"{len(found)} differences between the database and what its first revision builds:"
-            f" list what is not yours in migrations/{FILE}."
+            f"{count(len(found), 'difference')} between the database and what its first revision"
+            f" builds: list what is not yours in migrations/{FILE}."
         )

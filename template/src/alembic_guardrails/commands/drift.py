@@ -1,5 +1,8 @@
 """Find what was changed in a database without a migration."""
 
+from argparse import ArgumentParser
+from textwrap import indent
+
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -8,25 +11,52 @@ from alembic_guardrails.errors import reason
 from alembic_guardrails.history.moved import check_not_moved
 from alembic_guardrails.history.superseded import check_not_superseded
 from alembic_guardrails.ignore import read_ignore_list
+from alembic_guardrails.output import (
+    Finding,
+    Help,
+    Report,
+    add_format_argument,
+    count,
+    publish,
+    sentence,
+)
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.revisions import CURRENT
 from alembic_guardrails.schema import reword_views, snapshot
-from alembic_guardrails.schema.compare import differences
+from alembic_guardrails.schema.compare import Difference, find_differences
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.temporary import temporary_database_beside
 from alembic_guardrails.temporary.build import build_schema
 from sqlalchemy import URL, Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
+RULES = {
+    "different": "The database and the migrations define something differently.",
+    "only-in-database": "Something is only in the database.",
+    "only-in-migrations": "Something is only in the migrations.",
+}
 
-def drift(config: Config) -> None:
+ADVICE = {
+    "different": "Write a revision that makes the change, or undo it in the database.",
+    "only-in-database": "Write a revision that creates it, drop it in the database, or list it in"
+    " migrations/ignore.txt if it belongs to another application.",
+    "only-in-migrations": "Write a revision that drops it, or create it again in the database.",
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_format_argument(parser)
+
+
+def drift(config: Config, form: str = "text") -> int:
     """Compare the database with one that the migrations build up to the same revision.
 
     The other database is created on the same server and dropped at the end. What ignore.txt lists
     is not compared.
 
     Raises:
-        CommandError: The databases differ, or one of them cannot be read.
+        CommandError: One of the databases cannot be read.
     """
     url = read_settings(config).database_url
     directory = ScriptDirectory.from_config(config)
@@ -40,10 +70,26 @@ def drift(config: Config) -> None:
         raise CommandError(f"The database cannot be read: {reason(error)}") from error
     expected, live = build(config, url, revision, live)
     ignore_list = read_ignore_list(config)
-    if found := differences(ignore_list.filter(live), ignore_list.filter(expected)):
-        config.print_stdout("%s\n", "\n".join(found))
-        raise CommandError(f"{len(found)} differences from revision {revision or 'base'}.")
-    config.print_stdout("The database is what the migrations make it, at revision %s.", revision)
+    found = find_differences(ignore_list.filter(live), ignore_list.filter(expected))
+    findings = [*map(describe_difference, found)]
+    summary = f"The database is what the migrations make it, at revision {revision}."
+    if findings:
+        summary = f"{count(len(findings), 'difference')} from revision {revision or 'base'}."
+    facts = {"revision": revision}
+    return publish(config, Report("drift", findings, summary, facts, RULES), form)
+
+
+def describe_difference(difference: Difference) -> Finding:
+    """Return a difference as a finding."""
+    name, here, there = difference
+    if there is None:
+        rule, message, details = "only-in-database", f"only in the database: {name}", here
+    elif here is None:
+        rule, message, details = "only-in-migrations", f"only in the migrations: {name}", there
+    else:
+        rule, message = "different", f"different in the database and the migrations: {name}"
+        details = f"database\n{indent(here, '    ')}\nmigrations\n{indent(there, '    ')}"
+    return Finding(rule, sentence(message), help=Help(ADVICE[rule]), details=details or "")
 
 
 def build(

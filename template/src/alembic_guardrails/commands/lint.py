@@ -69,11 +69,10 @@ def summarize(findings: Collection[Finding], read: int, released: int) -> str:
     report = Report("lint", [*findings], "")
     if not findings:
         return f"Nothing unsafe: {count(read, 'revision')} read, {released} released and left out."
-    found = f"Found {count(report.errors, 'error')}"
-    if report.warnings:
-        found += f" and {count(report.warnings, 'warning')}"
+    numbers = {"error": report.errors, "warning": report.warnings}
+    found = " and ".join(count(number, noun) for noun, number in numbers.items() if number)
     first = min(findings, key=lambda finding: finding.severity).rule
-    return f"{found} in {count(read, 'revision')}; `migrations explain {first}` says more."
+    return f"Found {found} in {count(read, 'revision')}; `migrations explain {first}` says more."
 
 
 def read_revisions(

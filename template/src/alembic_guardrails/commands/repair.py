@@ -9,6 +9,7 @@ from alembic_guardrails.history.plan import Plan, compare, follow_moves, plan_re
 from alembic_guardrails.history.read import History, arrange, find_folder, read_files
 from alembic_guardrails.history.released import assume_released, check_released, read_released
 from alembic_guardrails.history.write import write_plan
+from alembic_guardrails.output import count
 
 
 def repair(config: Config) -> None:
@@ -51,4 +52,4 @@ def describe(history: History, plan: Plan) -> Iterator[str]:
         yield f"These name revisions that have a new id: {', '.join(mentions)}"
     before = [ids.get(revision, revision) for revision in history.recorded.ids]
     yield from compare(before, plan.ids)
-    yield f"{len(plan.ids)} revisions, head {['none', *plan.ids][-1]}"
+    yield f"{count(len(plan.ids), 'revision')}, head {['none', *plan.ids][-1]}"

@@ -18,6 +18,7 @@ from alembic_guardrails.history.squash.exchange import (
     trying,
     write_squashed,
 )
+from alembic_guardrails.output import count
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.trial import trial_config
 
@@ -66,8 +67,8 @@ def replace(config: Config, directory: ScriptDirectory, choice: Choice, dry_run:
         if found := [*compare(old, new)]:
             config.print_stdout("%s\n", "\n".join(found))
             raise CommandError(
-                f"{len(found)} differences between what the revisions build and what one in their"
-                " place would; nothing was changed."
+                f"{count(len(found), 'difference')} between what the revisions build and what one in"
+                " their place would; nothing was changed."
             )
         for sentence in describe(config, directory, choice, old):
             config.print_stdout("%s", sentence)

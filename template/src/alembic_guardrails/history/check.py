@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from alembic.util import CommandError
+from alembic_guardrails.history.errors import HistoryError
 from alembic_guardrails.history.file import NAME, REPAIR
 from alembic_guardrails.history.plan import compare
 from alembic_guardrails.history.read import History
@@ -13,12 +13,16 @@ def check_history(history: History) -> str:
     """Check the history; return what it was compared with.
 
     Raises:
-        CommandError: There are two heads, the history file is wrong, or something released was
+        HistoryError: There are two heads, the history file is wrong, or something released was
             changed.
     """
     if len(history.heads) > 1:
         heads = " and ".join(sorted(history.heads))
-        raise CommandError(f"Run `{REPAIR}` to put one of the heads {heads} after the other")
+        raise HistoryError(
+            f"Run `{REPAIR}` to put one of the heads {heads} after the other",
+            "two-heads",
+            history.revisions[history.heads[-1]].path,
+        )
     released: Sequence[str] = ()
     try:
         found = read_released(history)
@@ -29,7 +33,8 @@ def check_history(history: History) -> str:
         released = found.ids
         compared = f"{len(released)} released ({found.source})"
     if wrong := find_fault(history, released):
-        raise CommandError(f"Run `{REPAIR}`, as {NAME} is wrong: {wrong}")
+        message = f"Run `{REPAIR}`, because {NAME} is wrong: {wrong}"
+        raise HistoryError(message, "history-file", history.folder / NAME)
     return compared
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
-from alembic.util import CommandError, to_tuple
+from alembic.util import to_tuple
 from alembic_guardrails._alembic import load_revisions
+from alembic_guardrails.history.errors import HistoryError
 from alembic_guardrails.history.file import REPAIR, Recorded, read_ids
 
 BY_HAND = "Restore or repair a revision's file by hand, or finish an interrupted `squash`"
@@ -77,7 +78,7 @@ def read_history(config: Config) -> History:
     """Read the revisions, and the history file.
 
     Raises:
-        CommandError: A file cannot be read, an id is in two files, or a revision follows one that
+        HistoryError: A file cannot be read, an id is in two files, or a revision follows one that
             is missing.
     """
     directory = ScriptDirectory.from_config(config)
@@ -93,13 +94,19 @@ def read_files(directory: ScriptDirectory) -> list[Revision]:
     """Read the file of each revision, also of those that make no history together.
 
     Raises:
-        CommandError: A file is no Python, as with the marks of a conflict in it, or follows itself.
+        HistoryError: A file is no Python, as with the marks of a conflict in it, or follows itself.
     """
     try:
         scripts = load_revisions(directory)
     except (SyntaxError, RevisionError) as error:
-        raise CommandError(f"{BY_HAND}: {error}") from error
+        raise HistoryError(f"{BY_HAND}: {error}", "unreadable-revision", file_of(error)) from error
     return [*map(describe, scripts)]
+
+
+def file_of(error: Exception) -> Path | None:
+    """Return the file that an error is about, if it says so."""
+    name = getattr(error, "filename", None)
+    return Path(name) if name else None
 
 
 def describe(script: Script) -> Revision:
@@ -118,26 +125,30 @@ def arrange(scripts: Iterable[Revision], folder: Path) -> History:
     """Return the history that revisions make together.
 
     Raises:
-        CommandError: An id is in two files, or a revision follows one that is missing.
+        HistoryError: An id is in two files, or a revision follows one that is missing.
     """
     given = sorted(scripts, key=lambda script: script.path)
     known = {script.revision: script for script in given}
     moved = find_moved(given)
     for revision in known.keys() & moved.keys():
-        raise CommandError(f"Run `{REPAIR}`: {revision} has moved, and is {moved[revision]} now")
+        message = f"Run `{REPAIR}`: {revision} has moved, and is {moved[revision]} now"
+        raise HistoryError(message, "moved-revision", known[revision].path)
     for script in given:
         for parent in script.parents:
             if parent not in known:
-                raise CommandError(explain_missing(parent, script.revision, given))
+                message = explain_missing(parent, script.revision, given)
+                raise HistoryError(message, "missing-revision", script.path)
     counted = Counter(script.revision for script in given)
     if twice := [revision for revision, count in counted.items() if count > 1]:
-        raise CommandError(f"{BY_HAND}: Revision {twice[0]} is present more than once")
+        message = f"{BY_HAND}: Revision {twice[0]} is present more than once"
+        raise HistoryError(message, "duplicate-revision", known[twice[0]].path)
     graph = {script.revision: needed_by(script, known) for script in given}
     try:
         order = [*TopologicalSorter(graph).static_order()]
     except CycleError as error:
         circle = ", ".join(error.args[1])
-        raise CommandError(f"{BY_HAND}: These revisions follow each other: {circle}") from error
+        message = f"{BY_HAND}: These revisions follow each other: {circle}"
+        raise HistoryError(message, "circle", known[error.args[1][0]].path) from error
     return History(folder, {revision: known[revision] for revision in order}, read_ids(folder))
 
 
@@ -145,15 +156,17 @@ def find_moved(scripts: Iterable[Revision]) -> dict[str, str]:
     """Return the ids that revisions had before they were moved, and which they have now.
 
     Raises:
-        CommandError: Two files have been made of one revision.
+        HistoryError: Two files have been made of one revision.
     """
     moved: dict[str, str] = {}
     for script in scripts:
         for old in script.moved_from:
             if old in moved:
-                raise CommandError(
+                raise HistoryError(
                     f"{moved[old]} and {script.revision} were the same revision, {old}, before they"
-                    " were moved: delete the file of one"
+                    " were moved: delete the file of one",
+                    "duplicate-revision",
+                    script.path,
                 )
             moved[old] = script.revision
     return moved

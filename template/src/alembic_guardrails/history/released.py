@@ -9,6 +9,7 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails.history.compare import is_same_code
+from alembic_guardrails.history.errors import HistoryError
 from alembic_guardrails.history.file import NAME, parse
 from alembic_guardrails.history.git import (
     find_commit,
@@ -135,8 +136,8 @@ def find_released(history: History, base: Snapshot, tip: Snapshot) -> Iterator[s
             yield revision
 
 
-def find_changes(history: History, released: Released) -> Iterator[str]:
-    """Say what became of released revisions, in words.
+def find_changes(history: History, released: Released) -> Iterator[tuple[str, str]]:
+    """Yield the released revisions that are not as they were, and what became of each, in words.
 
     The file that `squash` writes may differ as long as upstream has what that replaces.
     """
@@ -146,20 +147,23 @@ def find_changes(history: History, released: Released) -> Iterator[str]:
         script = history.revisions.get(revision)
         commits = [each for each in (released.base, released.tip) if revision in each.sources]
         if not script:
-            yield f"{revision} is gone"
+            yield revision, f"{revision} is gone"
         elif commits and revision not in squashes and not any(each.has(script) for each in commits):
-            yield f"{revision} was edited"
+            yield revision, f"{revision} was edited"
 
 
 def check_released(history: History, released: Released) -> None:
     """Refuse to go on if a released revision is gone or was edited.
 
     Raises:
-        CommandError: A released revision is gone or was edited.
+        HistoryError: A released revision is gone or was edited.
     """
-    if found := ", ".join(find_changes(history, released)):
-        why = f"{found}, compared with {released.source}"
-        raise CommandError(f"Restore what is released and write a new revision instead: {why}")
+    found = dict(find_changes(history, released))
+    if found:
+        why = f"{', '.join(found.values())}, compared with {released.source}"
+        message = f"Restore what is released and write a new revision instead: {why}"
+        edited = [history.revisions[each].path for each in found if each in history.revisions]
+        raise HistoryError(message, "released-changed", next(iter(edited), history.folder / NAME))
 
 
 def choose_revisions(

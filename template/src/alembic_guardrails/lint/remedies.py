@@ -6,7 +6,8 @@ quiet about its code, and the code runs: `tests/test_remedies.py` tries each.
 
 import re
 from collections.abc import Callable
-from textwrap import dedent
+from copy import copy
+from typing import Any
 
 from alembic.operations import ops
 from alembic_guardrails.lint.rule import Reading, Rule
@@ -23,7 +24,7 @@ from alembic_guardrails.lint.write import (
     quote,
     quote_all,
     schema_option,
-    statements_beside,
+    split_block,
     type_of,
     write_type,
 )
@@ -270,7 +271,8 @@ def add_check(rule: Rule, step: Step, reading: Reading) -> Help:
     subject = read_subject(step)
     match step.operation:
         case ops.AddColumnOp(column=column):
-            type_ = column.type.copy(create_constraint=False)
+            type_: Any = copy(column.type)
+            type_.create_constraint = False
             advice = "Add the column without the check, which the type of the model can do without."
             return Help(advice, (Code(THIS, add_column(subject, type_, reading.dialect)),))
         case ops.CreateCheckConstraintOp(constraint_name=name) if is_postgresql(reading):
@@ -338,6 +340,10 @@ def add_primary_key(rule: Rule, step: Step, reading: Reading) -> Help:
             return use_index(rule, subject, str(name or ""), [*columns], "PRIMARY KEY", reading)
         case ops.ExecuteSQLOp() if is_postgresql(reading):
             return use_index_of_sql(rule, step, reading, PRIMARY, "PRIMARY KEY")
+        case ops.AddColumnOp(column=column):
+            code = add_column(read_subject(step), column.type, reading.dialect)
+            advice = "Add an ordinary column, fill it with backfill(), and make a key of it later."
+            return Help(advice, (Code(THIS, code),))
     return CHANGE_KEY(rule, step, reading)
 
 
@@ -551,16 +557,12 @@ def change_in_batches(rule: Rule, step: Step, reading: Reading) -> Help:
 
 def split_revision(rule: Rule, step: Step, reading: Reading) -> Help:
     """Leave the changes of the schema here, and do the rest of the block in the next revision."""
-    lines = reading.source.text.splitlines()
     changes = [
         other.span for other in reading.steps if not (other.changes_rows or other.only_reads)
     ]
-    rest = [
-        line
-        for statement in statements_beside(step.span, reading.source.tree, changes)
-        for line in lines[statement.lineno - 1 : statement.end_lineno]
-    ]
-    return Help(rule.advice, (Code(NEXT, dedent("\n".join(rest))),))
+    schema, rows = split_block(step.span, reading, changes)
+    codes = (Code(THIS, schema), Code(NEXT, rows))
+    return Help(rule.advice, tuple(code for code in codes if code.text))
 
 
 def drop_type(rule: Rule, step: Step, reading: Reading) -> Help:
@@ -570,6 +572,12 @@ def drop_type(rule: Rule, step: Step, reading: Reading) -> Help:
     names = [quoted(reading, name) for name in left_types(reading, step)]
     code = "\n".join(execute(f"DROP TYPE {name}") for name in names)
     return Help(rule.advice, (Code(WAY_BACK, code),))
+
+
+def accept_unless_alone(rule: Rule, step: Step, reading: Reading) -> Help:
+    """Keep the statement, unless it cannot run in a migration at all."""
+    is_alone = re.match(r"VACUUM\b|LOCK\s+TABLES\b", text_of(step), re.IGNORECASE)
+    return Help(rule.advice) if is_alone else accept_small(rule, step, reading)
 
 
 def advise(rule: Rule, step: Step, reading: Reading) -> Help:

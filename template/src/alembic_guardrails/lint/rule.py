@@ -9,7 +9,7 @@ from alembic.operations import MigrateOperation, ops
 from alembic_guardrails.lint.source import Source
 from alembic_guardrails.offline.recorder import Recording, Step
 from alembic_guardrails.offline.tables import table_of
-from alembic_guardrails.output.finding import Help, Severity
+from alembic_guardrails.output.finding import Help, Severity, sentence
 from sqlalchemy import Dialect
 
 DATABASES = ("postgresql", "mysql", "sqlite")
@@ -145,8 +145,3 @@ class Rule:
             if pattern
             for statement in step.statements
         )
-
-
-def sentence(text: str) -> str:
-    """Return a text with a capital at its beginning and a full stop at its end."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"

@@ -328,7 +328,7 @@ RULES = (
         "everyone waits for {subject} until the revision ends",
         "leave the lock out, and change a few rows at a time with backfill()",
         statement=r"LOCK\s+TABLES?\b",
-        remedy=remedies.accept_small,
+        remedy=remedies.accept_unless_alone,
         example="op.execute('LOCK TABLE invoices IN EXCLUSIVE MODE')",
         databases=("postgresql", "mysql"),
     ),
@@ -430,7 +430,7 @@ RULES = (
         statement=r"VACUUM\s*(?:$|INTO\b|\(?\s*FULL\b)|CLUSTER\b|OPTIMIZE\b|"
         + ALTER
         + r"(?:ENGINE\b|FORCE\b|CONVERT\s+TO\b|SET\s+(?:LOGGED|UNLOGGED|TABLESPACE)\b)",
-        remedy=remedies.accept_small,
+        remedy=remedies.accept_unless_alone,
         example="op.execute('ALTER TABLE invoices SET UNLOGGED')",
     ),
     Rule(
@@ -444,7 +444,7 @@ RULES = (
     Rule(
         "type-outlives-downgrade",
         "the downgrade leaves the type in the database, so that the next upgrade fails",
-        "drop it in the downgrade",
+        "drop it in the downgrade, after what uses it",
         revision=leaves_type,
         remedy=remedies.drop_type,
         example="op.create_table('visits', sa.Column('kind', sa.Enum('a', 'b', name='kind')))",

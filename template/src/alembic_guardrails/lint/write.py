@@ -174,20 +174,37 @@ def statements_around(span: Span, tree: ast.Module) -> list[ast.stmt]:
     return path
 
 
-def statements_beside(span: Span, tree: ast.Module, spans: Sequence[Span]) -> list[ast.stmt]:
-    """Return the statement around a span, and those of its block that have none of `spans`.
+def split_block(span: Span, reading: Reading, spans: Sequence[Span]) -> tuple[str, str]:
+    """Return the statements of a block that have one of `spans`, and the others.
 
-    The statement is the largest that has none of them either.
+    The block is the one with the largest statement that is around a span and has none of `spans`.
     """
-    node: ast.AST = tree
+    lines = reading.source.text.splitlines()
+    node: ast.AST = reading.source.tree
+    blocks: list[ast.With] = []
     while inner := next((child for child in children(node) if contains(child, span)), None):
-        free = [
-            child for child in children(node) if not any(contains(child, other) for other in spans)
-        ]
-        if inner in free:
-            return free
+        apart: list[ast.stmt] = []
+        rest: list[ast.stmt] = []
+        for child in children(node):
+            has_one = any(contains(child, other) for other in spans)
+            (apart if has_one else rest).append(child)
+        if inner in rest:
+            return copy_block(apart, blocks, lines), copy_block(rest, blocks, lines)
+        if isinstance(inner, ast.With):
+            blocks.append(inner)
         node = inner
-    return []
+    return "", copy_statement(span, reading)
+
+
+def copy_block(statements: list[ast.stmt], blocks: Sequence[ast.With], lines: list[str]) -> str:
+    """Return statements as they are in a revision, with the `with` blocks that they need."""
+    needed = [
+        block for block in blocks if any(uses_target(statement, block) for statement in statements)
+    ]
+    copied = [line for block in needed for line in header(block, lines)]
+    for statement in statements:
+        copied += lines[statement.lineno - 1 : statement.end_lineno]
+    return dedent("\n".join(copied))
 
 
 def children(node: ast.AST) -> Iterator[ast.stmt]:

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from alembic.config import Config
-from alembic_guardrails.output.finding import Code, Finding, Help, Report, Severity, count
+from alembic_guardrails.output.finding import Code, Finding, Help, Report, Severity, count, sentence
 
 __all__ = [
     "Code",
@@ -22,6 +22,7 @@ __all__ = [
     "count",
     "publish",
     "relative",
+    "sentence",
 ]
 
 # Each is a module with a function `render(report, config) -> str`.

@@ -87,3 +87,8 @@ class Report:
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, which takes an s unless there is one of it."""
     return f"{number} {noun}{'s'[: number != 1]}"
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital at its beginning and a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"

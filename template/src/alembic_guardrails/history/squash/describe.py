@@ -12,6 +12,7 @@ from alembic_guardrails.history.squash.build import Built
 from alembic_guardrails.history.squash.choose import Choice
 from alembic_guardrails.offline import run_offline
 from alembic_guardrails.offline.recorder import Recorder, Step
+from alembic_guardrails.output import count
 
 # What is about users and the server, and so in no schema.
 ABOUT_SERVER = re.compile(
@@ -34,8 +35,8 @@ def describe(
     """Say what is replaced, which rows are kept, and what only older databases need."""
     target, superseded = choice.target.revision, choice.superseded
     yield (
-        f"{target} replaces {len(superseded)} revisions before it: the same schema there and at the"
-        " head."
+        f"{target} replaces {count(len(superseded), 'revision')} before it: the same schema there and"
+        " at the head."
     )
     tables = [name for name in built.content if name.startswith("rows ")]
     if rows := ", ".join(f"{len(built.content[name])} {name}" for name in tables):
