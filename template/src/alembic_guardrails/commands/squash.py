@@ -67,8 +67,8 @@ def replace(config: Config, directory: ScriptDirectory, choice: Choice, dry_run:
         if found := [*compare(old, new)]:
             config.print_stdout("%s\n", "\n".join(found))
             raise CommandError(
-                f"{count(len(found), 'difference')} between what the revisions build and what one in"
-                " their place would; nothing was changed."
+                f"{count(len(found), 'difference')} between what the revisions build and what one"
+                " in their place would; nothing was changed."
             )
         for sentence in describe(config, directory, choice, old):
             config.print_stdout("%s", sentence)

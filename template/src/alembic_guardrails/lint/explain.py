@@ -51,10 +51,9 @@ def example(rule: Rule, dialect: str) -> tuple[str, Help]:
         return rule.message(reason), Help(rule.advice)
     # squawk finds some rules, always in the last operation of the example.
     step = next(rule.steps(reading), up.steps[-1])
-    subject = [f"`{comment}`" for comment in re.findall(r"# allow: [a-z-]+", rule.example)] or [
-        read_subject(step)
-    ]
-    return rule.message(subject[0]), rule.help(step, reading)
+    comment = re.search(r"# allow: [a-z-]+", rule.example)
+    subject = f"`{comment[0]}`" if comment else read_subject(step)
+    return rule.message(subject), rule.help(step, reading)
 
 
 def explain_rule(rule: Rule, dialect: str) -> Iterator[str]:

@@ -93,7 +93,8 @@ def backfill(
     names = dict.fromkeys(name for name in (key, subject.column, *others) if name)
     columns = "".join(f", sa.column({quote(name)})" for name in names)
     verb = "update" if value else "delete"
-    values = f".values({{{quote(subject.column)}: {value}}})" if value else ""
+    new = "{" + f"{quote(subject.column)}: {value}" + "}"
+    values = f".values({new})" if value else ""
     return "\n".join(
         [
             "from alembic_guardrails.op import backfill",

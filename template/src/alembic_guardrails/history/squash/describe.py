@@ -35,8 +35,8 @@ def describe(
     """Say what is replaced, which rows are kept, and what only older databases need."""
     target, superseded = choice.target.revision, choice.superseded
     yield (
-        f"{target} replaces {count(len(superseded), 'revision')} before it: the same schema there and"
-        " at the head."
+        f"{target} replaces {count(len(superseded), 'revision')} before it: the same schema there"
+        " and at the head."
     )
     tables = [name for name in built.content if name.startswith("rows ")]
     if rows := ", ".join(f"{len(built.content[name])} {name}" for name in tables):
