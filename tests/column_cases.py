@@ -16,8 +16,10 @@ from alembic_guardrails.autogenerate.expressions import (
     escape_reflected_defaults,
     write_expressions_as_they_are,
 )
+from alembic_guardrails.autogenerate.indexes import compare_indexes_by_asking
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
+from alembic_guardrails.environment import INDEXES
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
@@ -144,6 +146,7 @@ def context_for(connection: Connection, metadata: MetaData) -> MigrationContext:
     }
     context = MigrationContext.configure(connection, opts=options)
     compare_defaults_by_asking(context)
+    compare_indexes_by_asking(context, INDEXES)
     write_expressions_as_they_are(context)
     escape_reflected_defaults()
     return context

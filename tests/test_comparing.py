@@ -3,10 +3,21 @@
 import os
 
 import pytest
-from column_cases import changes, expected_changes, models, run_revision, upgrade, write_revision
+from alembic.autogenerate import compare_metadata
+from alembic_guardrails.autogenerate.mysql import reflect_expressions
+from column_cases import (
+    changes,
+    context_for,
+    expected_changes,
+    models,
+    run_revision,
+    upgrade,
+    write_revision,
+)
 from column_defaults import defaults, differences, table_with
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+from index_cases import CASES, indexed
 from sqlalchemy import Connection
 
 pytestmark = pytest.mark.slow
@@ -57,3 +68,21 @@ def test_made_up_defaults(connection: Connection, count: int) -> None:
         assert not [*changes(connection, before)]
 
     check()
+
+
+def test_indexes(connection: Connection) -> None:
+    dialect = connection.dialect.name
+    reflect_expressions(connection)
+    before = indexed(dialect, *(case.before for case in CASES[dialect]))
+    after = indexed(dialect, *(case.after for case in CASES[dialect]))
+    upgrade(connection, before)
+    assert not [*changes(connection, before)]
+
+    found = compare_metadata(context_for(connection, after), after)
+    dropped = {change[1].name for change in found if change[0] == "remove_index"}
+    assert dropped == {index.name for index in before.tables["t"].indexes}
+    revision = write_revision(connection, after)
+    run_revision(connection, revision, "upgrade")
+    assert not [*changes(connection, after)]
+    run_revision(connection, revision, "downgrade")
+    assert not [*changes(connection, before)]

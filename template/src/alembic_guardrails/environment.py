@@ -14,7 +14,9 @@ from alembic_guardrails.autogenerate.expressions import (
     write_expressions_as_they_are,
 )
 from alembic_guardrails.autogenerate.filters import Scope
-from alembic_guardrails.autogenerate.mysql import reflect_expressions
+from alembic_guardrails.autogenerate.indexes import compare_indexes_by_asking
+from alembic_guardrails.autogenerate.mysql import MySQLIndexes, reflect_expressions
+from alembic_guardrails.autogenerate.postgresql import PostgreSQLIndexes
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
 from alembic_guardrails.autogenerate.silence import reading_quietly
@@ -25,6 +27,12 @@ from alembic_guardrails.guard.failure import Activity, reporting
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from sqlalchemy import URL, Connection, MetaData
+
+INDEXES = {
+    "mariadb": MySQLIndexes,
+    "mysql": MySQLIndexes,
+    "postgresql": PostgreSQLIndexes,
+}
 
 # Keywords of context.configure() that name the database, which the settings do.
 OF_DATABASE = ("connection", "dialect_name", "url")
@@ -106,6 +114,7 @@ class Runner:
             context.configure(**{**target, **self.configuration(dialect), **fixed})
             migration = context.get_context()
             compare_defaults_by_asking(migration)
+            compare_indexes_by_asking(migration, INDEXES)
             write_expressions_as_they_are(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():
                 context.run_migrations()
