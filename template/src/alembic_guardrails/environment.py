@@ -9,14 +9,14 @@ from alembic.config import Config
 from alembic.util import CommandError, to_list
 from alembic_guardrails._alembic import compare_tables_first
 from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, compare_type
+from alembic_guardrails.autogenerate.computed import compare_computed_by_asking
 from alembic_guardrails.autogenerate.expressions import (
     escape_reflected_defaults,
     write_expressions_as_they_are,
 )
 from alembic_guardrails.autogenerate.filters import Scope
 from alembic_guardrails.autogenerate.indexes import compare_indexes_by_asking
-from alembic_guardrails.autogenerate.mysql import MySQLIndexes, reflect_expressions
-from alembic_guardrails.autogenerate.postgresql import PostgreSQLIndexes
+from alembic_guardrails.autogenerate.mysql import reflect_expressions
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
 from alembic_guardrails.autogenerate.silence import reading_quietly
@@ -27,12 +27,6 @@ from alembic_guardrails.guard.failure import Activity, reporting
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from sqlalchemy import URL, Connection, MetaData
-
-INDEXES = {
-    "mariadb": MySQLIndexes,
-    "mysql": MySQLIndexes,
-    "postgresql": PostgreSQLIndexes,
-}
 
 # Keywords of context.configure() that name the database, which the settings do.
 OF_DATABASE = ("connection", "dialect_name", "url")
@@ -103,6 +97,7 @@ class Runner:
         reflect_expressions(connection)
         compare_tables_first()
         escape_reflected_defaults()
+        compare_computed_by_asking()
         target = {"connection": connection}
         with reading_quietly():
             self.run(connection.engine.url, connection.dialect.name, target)
@@ -114,7 +109,7 @@ class Runner:
             context.configure(**{**target, **self.configuration(dialect), **fixed})
             migration = context.get_context()
             compare_defaults_by_asking(migration)
-            compare_indexes_by_asking(migration, INDEXES)
+            compare_indexes_by_asking(migration)
             write_expressions_as_they_are(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():
                 context.run_migrations()

@@ -11,6 +11,7 @@ from typing import Any
 from alembic.runtime.migration import MigrationContext
 from alembic_guardrails._alembic import different_index, equal_index
 from alembic_guardrails.autogenerate.describe import NAME
+from alembic_guardrails.dialects import module_for
 from sqlalchemy import Column, Connection, Index, MetaData
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
@@ -87,11 +88,10 @@ class IndexComparison(ABC):
         self.connection.execute(CreateIndex(index))
 
 
-def compare_indexes_by_asking(
-    context: MigrationContext, kinds: dict[str, type[IndexComparison]]
-) -> None:
-    """Have Alembic compare indexes as an `IndexComparison` does, where there is one."""
+def compare_indexes_by_asking(context: MigrationContext) -> None:
+    """Have Alembic compare indexes as an `IndexComparison` does, where the database has one."""
     impl: Any = context.impl
-    kind = kinds.get(context.dialect.name)
-    if kind and context.connection is not None:
-        impl.compare_indexes = kind(context.connection, impl.compare_indexes).compare
+    if context.connection is not None:
+        kind = module_for("autogenerate", context.dialect.name).INDEX_COMPARISON
+        if kind:
+            impl.compare_indexes = kind(context.connection, impl.compare_indexes).compare

@@ -128,3 +128,6 @@ class MySQLIndexes(IndexComparison):
             return [self.definitions(NAME)[str(index.name)]]
         finally:
             self.connection.exec_driver_sql(f"DROP TEMPORARY TABLE {NAME}")
+
+
+INDEX_COMPARISON = MySQLIndexes

@@ -49,3 +49,6 @@ class PostgreSQLIndexes(IndexComparison):
         finally:
             if savepoint.is_active:
                 savepoint.rollback()
+
+
+INDEX_COMPARISON = PostgreSQLIndexes
