@@ -9,13 +9,11 @@ from alembic.config import Config
 from alembic.util import CommandError, to_list
 from alembic_guardrails._alembic import compare_tables_first
 from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, compare_type
-from alembic_guardrails.autogenerate.computed import compare_computed_by_asking
 from alembic_guardrails.autogenerate.expressions import (
     escape_reflected_defaults,
     write_expressions_as_they_are,
 )
 from alembic_guardrails.autogenerate.filters import Scope
-from alembic_guardrails.autogenerate.indexes import compare_indexes_by_asking
 from alembic_guardrails.autogenerate.mysql import reflect_expressions
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
@@ -97,7 +95,6 @@ class Runner:
         reflect_expressions(connection)
         compare_tables_first()
         escape_reflected_defaults()
-        compare_computed_by_asking()
         target = {"connection": connection}
         with reading_quietly():
             self.run(connection.engine.url, connection.dialect.name, target)
@@ -109,7 +106,6 @@ class Runner:
             context.configure(**{**target, **self.configuration(dialect), **fixed})
             migration = context.get_context()
             compare_defaults_by_asking(migration)
-            compare_indexes_by_asking(migration)
             write_expressions_as_they_are(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():
                 context.run_migrations()

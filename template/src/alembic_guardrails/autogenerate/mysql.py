@@ -6,17 +6,12 @@ from typing import Any
 
 from alembic.operations.ops import AlterColumnOp, MigrateOperation
 from alembic_guardrails._alembic import doubles_percents
-from alembic_guardrails.autogenerate.describe import NAME
 from alembic_guardrails.autogenerate.expressions import escape_parameters
-from alembic_guardrails.autogenerate.indexes import IndexComparison
-from sqlalchemy import Connection, Dialect, Index, MetaData, Table, text
+from sqlalchemy import Connection, Dialect, MetaData, Table, text
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
 
 NEEDS_EXPRESSION = re.compile(r".*(BLOB|TEXT|JSON|GEOMETRY|POINT|LINESTRING|POLYGON|COLLECTION)\b")
-
-# What SHOW INDEX says of a part of an index, and MySQL alone of an expression.
-PART = ("non_unique", "column_name", "collation", "sub_part", "index_type", "expression", "visible")
 
 # All columns, because MariaDB and old versions of MySQL have no `expression`.
 INDEXES = text("""
@@ -43,12 +38,12 @@ def read_index_parts(
 
 
 def reflect_expressions(connection: Connection) -> None:
-    """Have SQLAlchemy read the expressions in indexes of MySQL as expressions, and the order.
+    """Have SQLAlchemy read the expressions in indexes of MySQL as expressions.
 
-    It takes columns that stand in expressions for columns of the index. MariaDB has none of these.
+    It takes columns that stand in them for columns of the index. MariaDB has no such indexes.
     """
     dialect: Any = connection.dialect
-    if dialect.name not in ("mariadb", "mysql") or "get_indexes" in vars(dialect):
+    if dialect.name != "mysql" or dialect.is_mariadb or "get_indexes" in vars(dialect):
         return
     read = dialect.get_indexes
 
@@ -62,9 +57,6 @@ def reflect_expressions(connection: Connection) -> None:
             if any(part.get("expression") for part in found):
                 index["column_names"] = [part["column_name"] for part in found]
                 index["expressions"] = [part["expression"] or part["column_name"] for part in found]
-            descending = [part["column_name"] for part in found if part["collation"] == "D"]
-            if descending:
-                index["column_sorting"] = {name: ("desc",) for name in descending if name}
         return indexes
 
     dialect.get_indexes = get_indexes
@@ -98,36 +90,3 @@ def repeat_type(change: MigrateOperation, dialect: Dialect) -> None:
         and needs_expression(change.existing_type, dialect)
     ):
         change.modify_type = change.modify_type or change.existing_type
-
-
-class MySQLIndexes(IndexComparison):
-    """Compares indexes by what SHOW INDEX says of each of their parts."""
-
-    def definitions(self, table: str) -> dict[str, str]:
-        """Return the parts of the indexes of a table, as text."""
-        found: dict[str, list[str]] = {}
-        for row in self.connection.exec_driver_sql(f"SHOW INDEX FROM {table}").mappings():
-            part = {key.lower(): value for key, value in row.items()}
-            words = [part[name] for name in PART if part.get(name) is not None]
-            found.setdefault(part["key_name"], []).append(" ".join(map(str, words)))
-        return {name: ", ".join(parts) for name, parts in found.items()}
-
-    def word_columns(self, names: list[str], is_unique: bool) -> str:
-        """Return the parts of an index on columns, whose names are as they are."""
-        bare = [name.strip("`").replace("``", "`") for name in names]
-        return ", ".join(f"{int(not is_unique)} {name} A BTREE" for name in bare)
-
-    def word(self, index: Index, table: str) -> list[str]:
-        """Return the parts of an index. No savepoint survives an index on a temporary table."""
-        self.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {NAME} LIKE {table}")
-        try:
-            for name in self.definitions(NAME).keys() - {"PRIMARY"}:
-                quoted = self.preparer.quote(name)
-                self.connection.exec_driver_sql(f"DROP INDEX {quoted} ON {NAME}")
-            self.create(index)
-            return [self.definitions(NAME)[str(index.name)]]
-        finally:
-            self.connection.exec_driver_sql(f"DROP TEMPORARY TABLE {NAME}")
-
-
-INDEX_COMPARISON = MySQLIndexes

@@ -1,6 +1,5 @@
 """What SQLAlchemy does not read of a SQLite table."""
 
-import re
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -11,14 +10,7 @@ from alembic.operations.ops import (
     DropConstraintOp,
     MigrateOperation,
 )
-from alembic_guardrails.schema import sqlite as schema
-from sqlalchemy import INTEGER, Column, Connection, inspect
-
-# In the definition of a column as `schema/sqlite.py` writes it.
-COMPUTED = re.compile(r"\bas \((.*)\)")
-
-# SQLAlchemy reads nothing of its indexes but columns, so that there is nothing to compare.
-INDEX_COMPARISON = None
+from sqlalchemy import INTEGER, Connection, inspect
 
 
 def has_unnamed(connection: Connection, table: str, operation: MigrateOperation) -> bool:
@@ -88,13 +80,3 @@ def actions_of(rows: Iterable[Any]) -> dict[tuple[str, ...], dict[str, str]]:
         found = zip(("onupdate", "ondelete"), words[0], strict=True)
         actions[columns] = {name: word for name, word in found if word != "NO ACTION"}
     return actions
-
-
-def has_expression(connection: Connection, column: Column[Any], sql: str) -> bool:
-    """Whether a computed column of SQLite has this expression, however both are spelt.
-
-    SQLAlchemy reads none where GENERATED ALWAYS is left out, so that the statement is read.
-    """
-    place = f"column {column.name.lower()} of table {column.table.name}"
-    computed = COMPUTED.search(dict(schema.read(connection)).get(place, ""))
-    return computed is None or computed[1] == schema.render(schema.parse(sql))

@@ -13,6 +13,7 @@ EXAMPLES = {
     "drift": "migrations drift",
     "explain": "migrations explain ban-drop-column",
     "lint": "migrations lint --rev-range 3f2a:head",
+    "plan": "migrations plan --format markdown",
     "record": "migrations record migrations/versions/3f2a_add_phone.py",
     "repair": "migrations repair",
     "sql": "migrations sql --rev-range 3f2a:head > review.sql",

@@ -1,0 +1,129 @@
+"""Show what pending revisions will do to the database."""
+
+import shutil
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from functools import partial
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
+from alembic_guardrails.commands.lint import read_revisions
+from alembic_guardrails.commands.sql import render
+from alembic_guardrails.connection import UnreachableError, run_with_connection
+from alembic_guardrails.errors import reason
+from alembic_guardrails.history.moved import check_not_moved
+from alembic_guardrails.history.superseded import check_not_superseded
+from alembic_guardrails.lint.settings import read_ignored
+from alembic_guardrails.offline import run_offline
+from alembic_guardrails.own_tables import VERSION_TABLE
+from alembic_guardrails.plan import find_pending, measure, read_sizes
+from alembic_guardrails.plan.base import Planned, PlannedRevision
+from alembic_guardrails.plan.render import Plan, as_json, as_markdown, as_text
+from alembic_guardrails.revisions import CURRENT
+from alembic_guardrails.settings import read_settings
+from alembic_guardrails.statements import split
+from alembic_guardrails.temporary import temporary_database_beside
+from sqlalchemy import URL, Connection, inspect
+from sqlalchemy.exc import DBAPIError
+
+FORMATS = ("text", "json", "markdown")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", dest="form", help="%(default)s by default"
+    )
+
+
+def plan(config: Config, form: str = "text") -> None:
+    """Show what the pending revisions will do to this database, statement by statement.
+
+    Runs them in a temporary database that is built up to the revision of the real one, and looks
+    at the locks that each statement takes, whom they stop, and whether rows are read or written
+    anew. The rows and the size of a table come from the statistics of the real database, which is
+    only read. Without a database it shows the statements and what lint finds.
+
+    Raises:
+        CommandError: The temporary database cannot be created, or a revision fails in it.
+    """
+    directory = ScriptDirectory.from_config(config)
+    url = read_settings(config).database_url
+    try:
+        current = run_with_connection(url, partial(read_current, directory))
+    except (UnreachableError, DBAPIError, OSError) as error:
+        found = plan_without_database(config, directory, url, reason(error))
+    else:
+        found = plan_with_database(config, directory, url, current)
+    add_findings(config, directory, found.revisions)
+    write = {"json": as_json, "markdown": as_markdown}.get(form)
+    shown = write(found) if write else as_text(found, shutil.get_terminal_size((120, 24)).columns)
+    config.print_stdout("%s", shown)
+
+
+def read_current(directory: ScriptDirectory, connection: Connection) -> list[str]:
+    """Return the revisions of the database; none if Alembic has never run there.
+
+    Raises:
+        CommandError: A revision was moved or superseded; the message says what to do.
+    """
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return []
+    current = [*connection.scalars(CURRENT)]
+    check_not_superseded(directory, current)
+    check_not_moved(directory, current)
+    return current
+
+
+def plan_with_database(
+    config: Config, directory: ScriptDirectory, url: URL, current: Sequence[str]
+) -> Plan:
+    """Return what the pending revisions do, measured in a temporary database.
+
+    Raises:
+        CommandError: The temporary database cannot be created, or a revision fails in it.
+    """
+    pending = find_pending(directory, current)
+    planned: list[PlannedRevision] = []
+    if pending:
+        with temporary_database_beside(config, url) as temporary:
+            planned = run_with_connection(
+                temporary, lambda connection: measure(config, connection, current, pending)
+            )
+    sizes = run_with_connection(url, partial(read_sizes, planned=planned))
+    return Plan(url.get_backend_name(), current, planned, sizes)
+
+
+def plan_without_database(config: Config, directory: ScriptDirectory, url: URL, why: str) -> Plan:
+    """Return the statements of all revisions, of which nothing is measured."""
+    dialect = url.get_backend_name()
+    planned = []
+    for script in find_pending(directory, ()):
+        sql = render(config, directory, [script], is_upgrade=True)
+        statements = [
+            Planned(" ".join(statement.code.split()))
+            for statement in split(sql, dialect)
+            if VERSION_TABLE not in statement.text and statement.kind.name in ("ROWS", "SCHEMA")
+        ]
+        planned.append(PlannedRevision(script.revision, script.doc, script.path, statements))
+    note = f"Nothing is measured, because the database cannot be reached: {why}."
+    return Plan(dialect, (), planned, {}, note)
+
+
+def add_findings(
+    config: Config, directory: ScriptDirectory, planned: Sequence[PlannedRevision]
+) -> None:
+    """Add to each revision what lint finds in it."""
+    by_id = {revision.revision: revision for revision in planned}
+    by_path = {revision.path: revision for revision in planned}
+
+    def read(context: MigrationContext) -> list[Script]:
+        ignored = read_ignored(config)
+        for finding in read_revisions(directory, context, by_id, ignored, downgrade=False):
+            found = f"{finding.severity}[{finding.rule}] in line {finding.span.line}"
+            by_path[finding.path].findings.append(f"{found}: {finding.message}")
+        return []
+
+    if planned:
+        run_offline(config, directory, read)
