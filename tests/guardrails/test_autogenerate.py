@@ -17,9 +17,9 @@ from alembic_guardrails.autogenerate.compare import (
     meaning,
     without_parentheses,
 )
+from alembic_guardrails.autogenerate.created import created_tables
 from alembic_guardrails.autogenerate.describe import describe_column
 from alembic_guardrails.autogenerate.expressions import escape_parameters, unescape_parameters
-from alembic_guardrails.autogenerate.filters import created_tables
 from alembic_guardrails.autogenerate.order import sort_tables
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy

@@ -13,10 +13,11 @@ from typing import Any, cast
 
 import pytest
 from alembic.config import main
-from alembic_guardrails.guard import failure
-from alembic_guardrails.guard.failure import Activity, Report, find_cause, write_report
+from alembic_guardrails.guard import report
+from alembic_guardrails.guard.failure import Activity, find_cause
 from alembic_guardrails.guard.mysql import MySQLGuard
 from alembic_guardrails.guard.postgresql import PostgreSQLGuard
+from alembic_guardrails.guard.report import Report, write_report
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
@@ -184,7 +185,7 @@ def test_sigterm_ends_the_process_at_once_and_with_a_report(project: Project) ->
         op.execute(f"{endless} SELECT max(i) FROM n")
         """,
     )
-    package = Path(failure.__file__).parents[2]
+    package = Path(report.__file__).parents[2]
     code = f"import sys; sys.path[:0] = {[str(package), str(package.parents[1] / 'tests')]!r}\n"
     result = subprocess.run(
         [sys.executable, "-c", f"{code}from alembic.config import main\nmain(['upgrade', 'head'])"],
@@ -283,7 +284,7 @@ def test_a_report_fits_a_screen(message: str, statement: str) -> None:
     text = write_report(error, Activity(describe_state=lambda: "State."))
     assert text.startswith("FAILED:")
     assert len(text.splitlines()) <= 24 - 5  # which Alembic and the guard have logged before
-    assert all(len(line) <= 12 + failure.WIDTH for line in text.split("\n"))
+    assert all(len(line) <= 12 + report.WIDTH for line in text.split("\n"))
 
 
 def test_long_texts_say_that_they_are_cut() -> None:

@@ -4,16 +4,14 @@ Revisions import `alembic_guardrails.op`. Everything else in this package is int
 says what each part does.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from alembic_guardrails.connection import UnreachableError, run_with_connection
-from alembic_guardrails.databases import create_database
 from alembic_guardrails.environment import run_migrations
 from alembic_guardrails.errors import error_code, reason, violates_constraint
 from alembic_guardrails.revisions import CURRENT, Revisions, read_revisions
-from alembic_guardrails.schema import snapshot
-from alembic_guardrails.schema.compare import differences
 from alembic_guardrails.settings import MigrationSettings, find_encoding, read_settings
-from alembic_guardrails.temporary import temporary_database
-from alembic_guardrails.types import OtherType
 from alembic_guardrails.urls import (
     Driver,
     Hosts,
@@ -25,6 +23,22 @@ from alembic_guardrails.urls import (
     SslMode,
     add_password,
 )
+
+if TYPE_CHECKING:
+    from alembic_guardrails.databases import create_database
+    from alembic_guardrails.schema import snapshot
+    from alembic_guardrails.schema.compare import differences
+    from alembic_guardrails.temporary import temporary_database
+    from alembic_guardrails.types import OtherType
+
+# Names that migrations do not use, and their modules, which are imported with the name.
+ON_DEMAND = {
+    "OtherType": "types",
+    "create_database": "databases",
+    "differences": "schema.compare",
+    "snapshot": "schema",
+    "temporary_database": "temporary",
+}
 
 __all__ = [
     "CURRENT",
@@ -54,3 +68,12 @@ __all__ = [
     "temporary_database",
     "violates_constraint",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of this package when it is asked for: https://peps.python.org/pep-0562/."""
+    if name not in ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{ON_DEMAND[name]}"), name)
+    globals()[name] = value
+    return value

@@ -8,15 +8,18 @@ from alembic import context
 from alembic.config import Config
 from alembic.util import CommandError, to_list
 from alembic_guardrails._alembic import compare_tables_first
-from alembic_guardrails.autogenerate.compare import compare_defaults_by_asking, compare_type
 from alembic_guardrails.autogenerate.expressions import (
     escape_reflected_defaults,
     write_expressions_as_they_are,
 )
 from alembic_guardrails.autogenerate.filters import Scope
+from alembic_guardrails.autogenerate.hooks import (
+    compare_defaults_by_asking,
+    compare_type,
+    render_item,
+    tidy,
+)
 from alembic_guardrails.autogenerate.mysql import reflect_expressions
-from alembic_guardrails.autogenerate.render import render_item
-from alembic_guardrails.autogenerate.rewrite import tidy
 from alembic_guardrails.autogenerate.silence import reading_quietly
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection

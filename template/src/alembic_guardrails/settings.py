@@ -4,7 +4,6 @@ import os
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from pkgutil import resolve_name
@@ -13,7 +12,6 @@ from typing import Any, TypeVar
 from alembic.config import Config
 from alembic.util import CommandError
 from alembic_guardrails.urls import Driver, add_password
-from dotenv import dotenv_values
 from sqlalchemy import URL, make_url
 
 T = TypeVar("T")
@@ -102,6 +100,11 @@ def read_env_file() -> dict[str, str]:
     Raises:
         CommandError: The file is in another encoding than UTF-8 and UTF-16.
     """
+    if not Path(".env").exists():
+        return {}
+    # Containers have no such file, and need no time for the module.
+    from dotenv import dotenv_values
+
     try:
         given = dotenv_values(".env", encoding=find_encoding(".env"))
     except UnicodeError:
@@ -137,6 +140,10 @@ def x_options(config: Config) -> dict[str, str]:
     # A program that calls Alembic has no options.
     given = getattr(config.cmd_opts, "x", None) or ()
     options = dict(option.partition("=")[::2] for option in given)
+    if options.keys() <= {"url"}:
+        return options
+    from difflib import get_close_matches  # an import that few commands need
+
     for key in options.keys() - {"url"}:
         if get_close_matches(key.lower(), LIKE_URL, n=1, cutoff=0.75):
             raise CommandError(

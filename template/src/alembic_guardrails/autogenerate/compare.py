@@ -6,7 +6,6 @@ wording differs, it is asked how it words those of the model.
 
 import re
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from alembic.operations.ops import AlterColumnOp, MigrateOperation
@@ -47,17 +46,6 @@ def compare_type(
     dialect = context.dialect
     texts = [type_.compile(dialect) for type_ in (described["type"], inspected_type)]
     return None if texts[0] != texts[1] else False
-
-
-def compare_defaults_by_asking(context: MigrationContext) -> None:
-    """Have Alembic compare defaults as `compare_server_default` does.
-
-    Alembic's own comparison has PostgreSQL compare the two values, which fails for JSON and for
-    quotes, and elsewhere compares texts. The hook of `context.configure()` does not serve: it ends
-    in an error where the database has a generated column.
-    """
-    impl: Any = context.impl
-    impl.compare_server_default = partial(compare_server_default, context)
 
 
 def compare_server_default(

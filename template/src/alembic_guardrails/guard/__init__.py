@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from alembic.runtime.migration import MigrationContext
 from alembic_guardrails.dialects import module_for
 from alembic_guardrails.guard.failure import Activity
-from alembic_guardrails.history.moved import handle_moved
 from alembic_guardrails.history.superseded import refuse_superseded
+from alembic_guardrails.revisions import read_moved
 from alembic_guardrails.settings import MigrationSettings
 
 
@@ -28,7 +28,10 @@ def guarding(
     options = context.opts
     if context.script:
         refuse_superseded(context.script, context)
-        handle_moved(context.script, context)
+        if read_moved(context.script):
+            from alembic_guardrails.history.moved import handle_moved
+
+            handle_moved(context.script, context)
     # `alembic check` and `alembic revision` only read, so they need no version table.
     options["dont_mutate"] = options.get("dont_mutate") or "revision_context" in options
     if context.as_sql or options["dont_mutate"]:
