@@ -427,7 +427,12 @@ class Recorder:
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
-        return SimpleNamespace(scalar=lambda: answer, scalar_one=lambda: answer, one=lambda: answer)
+        return SimpleNamespace(
+            scalar=lambda: answer,
+            scalar_one=lambda: answer,
+            one=lambda: answer,
+            close=lambda: None,
+        )
 
     exec_driver_sql = execute
 
@@ -500,8 +505,15 @@ def test_a_statement_of_mysql_with_another_error_is_not(clock: list[float]) -> N
     assert clock == []
 
 
-class Savepoints(Recorder):
-    """A connection of PostgreSQL whose savepoints record what becomes of them."""
+class Transactions(Recorder):
+    """A connection of PostgreSQL that records what becomes of transactions and savepoints."""
+
+    def begin(self) -> str:
+        self.statements.append("BEGIN")
+        return "transaction"
+
+    def rollback(self) -> None:
+        self.statements.append("ROLLBACK")
 
     def begin_nested(self) -> Any:
         def end(verb: str) -> None:
@@ -515,36 +527,106 @@ class Savepoints(Recorder):
         return savepoint
 
 
-def test_a_revision_of_postgresql_is_rolled_back_and_tried_again(clock: list[float]) -> None:
-    connection = Savepoints()
-    guard = guard_on(PostgreSQLGuard, connection)
-    errors = [database_error("deadlock", sqlstate="40P01"), database_error({"C": "55P03"})]
+SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', '300ms', {})"
+LOCK_ERRORS = (database_error("deadlock", sqlstate="40P01"), database_error({"C": "55P03"}))
+
+
+def migrating(connection: Transactions, *errors: Exception) -> Callable[[], None]:
+    """Return a revision that raises these errors, one each time that it runs."""
+    left = [*errors]
 
     def migrate() -> None:
         connection.statements.append("migrate")
-        if errors:
-            raise errors.pop()
+        if left:
+            raise left.pop(0)
 
-    locks.retry("upgrade a -> b", lambda: guard.attempt(migrate), settings())
-
-    assert [line for line in connection.statements if "set_config" not in line] == [
-        *("migrate", "ROLLBACK TO") * 2,
-        *("migrate", "RELEASE"),
-    ]
-    assert "'lock_timeout', '300ms'" in connection.statements[0]
+    return migrate
 
 
-def test_a_revision_of_postgresql_that_has_committed_is_not_tried_again() -> None:
-    connection = Savepoints()
+def test_a_revision_of_postgresql_is_rolled_back_and_tried_again(clock: list[float]) -> None:
+    connection = Transactions()
     guard = guard_on(PostgreSQLGuard, connection)
+    guard.has_limits = True
+
+    guard.run_revision("upgrade a -> b", migrating(connection, *LOCK_ERRORS))
+
+    # The rollback has taken back the limit too, if this transaction set it.
+    set_again = SET_LOCK_TIMEOUT.format("false")
+    assert connection.statements == [
+        *("migrate", "ROLLBACK", "BEGIN", set_again) * 2,
+        "migrate",
+    ]
+    assert guard.context._transaction == "transaction"
+
+
+def test_a_revision_in_a_callers_transaction_rolls_back_to_a_savepoint(clock: list[float]) -> None:
+    connection = Transactions()
+    guard = guard_on(PostgreSQLGuard, connection)
+    guard.in_transaction = True
+
+    guard.run_revision("upgrade a -> b", migrating(connection, *LOCK_ERRORS))
+
+    set_each_time = SET_LOCK_TIMEOUT.format("true")
+    assert connection.statements == [
+        *(set_each_time, "migrate", "ROLLBACK TO") * 2,
+        *(set_each_time, "migrate", "RELEASE"),
+    ]
+
+
+@pytest.mark.parametrize("in_transaction", [True, False])
+def test_a_revision_of_postgresql_that_has_committed_is_not_tried_again(
+    in_transaction: bool,
+) -> None:
+    connection = Transactions()
+    guard = guard_on(PostgreSQLGuard, connection)
+    guard.in_transaction = in_transaction
 
     def migrate() -> None:
-        connection.savepoint.is_active = False
+        guard.has_committed = True
+        if in_transaction:
+            connection.savepoint.is_active = False
         raise database_error("lock timeout", sqlstate="55P03")
 
     with pytest.raises(DBAPIError):
         guard.attempt(migrate)
-    assert "ROLLBACK TO" not in connection.statements
+    assert not [line for line in connection.statements if "ROLLBACK" in line]
+
+
+@pytest.mark.parametrize(
+    ("statement", "keeps"),
+    [
+        ("\nCREATE TABLE a (b INTEGER)", True),
+        ("alter table a ADD COLUMN b INTEGER", True),
+        ("CREATE UNIQUE INDEX a_b ON a (b)", True),
+        ("COMMENT ON TABLE a IS 'of a'", True),
+        ("UPDATE alembic_version SET version_num='b'", True),
+        ("UPDATE a SET b = change_settings()", False),
+        ("CREATE TABLE a AS select set_config('lock_timeout', '0', false)", False),
+        ("ALTER TABLE a ALTER b SET DEFAULT set_config('lock_timeout', '0', false)", False),
+        ("CREATE TABLE a (b INTEGER); SET lock_timeout = 0", False),
+        ("CREATE INDEX CONCURRENTLY a_b ON a (b)", True),
+        ("ALTER DATABASE a SET lock_timeout = 0", False),
+        ("SET lock_timeout = 0", False),
+        ("RESET ALL", False),
+        ("DISCARD ALL", False),
+        ("DO $$ BEGIN SET lock_timeout = 0; END $$", False),
+        ("SELECT 1", False),
+        ("", False),
+    ],
+)
+def test_the_limit_of_postgresql_is_sent_again_after_what_may_have_changed_it(
+    statement: str, keeps: bool
+) -> None:
+    connection = Transactions()
+    guard = guard_on(PostgreSQLGuard, connection)
+    guard.has_limits = True
+
+    guard.attempt(lambda: guard.begin_statement(None, None, statement))
+    guard.attempt(migrating(connection))
+    guard.attempt(migrating(connection))
+
+    limits = [] if keeps else [SET_LOCK_TIMEOUT.format("false")]
+    assert connection.statements == [*limits, "migrate", "migrate"]
 
 
 @pytest.mark.parametrize(

@@ -475,6 +475,81 @@ def test_readers_do_not_wait_behind_a_change_that_waits() -> None:
     assert worst < 3  # without limits a reader waits as long as the session is open
 
 
+COUNTED = """print("it runs")
+    op.create_table("a", sa.Column("id", sa.Integer, primary_key=True))
+    op.execute("INSERT INTO a (id) VALUES (1)")
+    op.add_column("customers", sa.Column("extra", sa.Integer))"""
+
+
+@only_postgresql
+def test_a_revision_without_its_lock_runs_again_from_its_start() -> None:
+    write_revision(COUNTED)
+    with another_session("SELECT * FROM customers") as ended:
+        threading.Timer(2, ended.set).start()
+        assert run_alembic("upgrade", "faulty") == 0, LOG.read_text()
+    assert LOG.read_text().count("it runs") > 1
+    assert fetch_value("SELECT count(*) FROM a") == 1
+
+
+@only_postgresql
+def test_a_revision_that_is_killed_while_it_waits_leaves_nothing() -> None:
+    before = read_state()
+    write_revision(COUNTED)
+    with another_session("SELECT * FROM customers"):
+        child = start(lambda: main(["upgrade", "faulty"]))
+        while "trying again" not in (LOG.read_text() if LOG.exists() else ""):
+            time.sleep(0.05)
+        os.kill(child, signal.SIGKILL)
+        assert end(child) == -signal.SIGKILL
+    assert read_state() == before
+    assert run_alembic("upgrade", "faulty") == 0, LOG.read_text()
+    assert fetch_value("SELECT count(*) FROM a") == 1
+
+
+@only_postgresql
+@pytest.mark.parametrize(
+    "change",
+    ["SET lock_timeout = '9s'", "RESET ALL", "SELECT set_config('lock_timeout', '0', false)"],
+)
+def test_a_revision_begins_with_the_limit_whatever_the_one_before_has_set(change: str) -> None:
+    write_revision(f'op.execute("{change}")')
+    shown = """print("limit", op.get_bind().exec_driver_sql("SHOW lock_timeout").scalar())"""
+    second = REVISION.replace('"faulty"', '"second"').format(after="faulty", body=shown)
+    path = VERSIONS / "second.py"
+    path.write_text(second, encoding="utf-8")
+    try:
+        assert run_alembic("upgrade", "second") == 0, LOG.read_text()
+    finally:
+        path.unlink()
+    assert "limit 300ms" in LOG.read_text()
+
+
+@only_postgresql
+def test_a_revision_that_changes_a_table_costs_nothing_but_its_transaction() -> None:
+    execute("CREATE TABLE first (id integer)")
+    write_revision('op.add_column("first", sa.Column("one", sa.Integer))')
+
+    def upgrade() -> None:
+        sa.event.listen(sa.Engine, "begin", lambda _: print("= BEGIN"))
+        sa.event.listen(sa.Engine, "commit", lambda _: print("= COMMIT"))
+        sa.event.listen(
+            sa.Engine, "before_cursor_execute", lambda *given: print("=", *given[2].split()[:3])
+        )
+        main(["upgrade", "faulty"])
+
+    assert end(start(upgrade)) == 0, LOG.read_text()
+    statements = [line for line in LOG.read_text().splitlines() if line.startswith("= ")]
+    at = statements.index("= ALTER TABLE first")
+    # The limit is sent once for the command, with its first revision.
+    assert statements[at - 2 : at + 3] == [
+        "= BEGIN",
+        "= SELECT set_config('lock_timeout', '300ms',",
+        "= ALTER TABLE first",
+        "= UPDATE alembic_version SET",
+        "= COMMIT",
+    ]
+
+
 def test_the_wait_for_the_lock_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIGRATION_WAIT", "0.5")
     before = read_state()

@@ -51,6 +51,17 @@ def is_in_callers_transaction(context: MigrationContext) -> bool:
     return context._in_external_transaction
 
 
+def restart_transaction(context: MigrationContext) -> None:
+    """Roll back the transaction that Alembic has begun for a revision, and begin it again.
+
+    Alembic 1.20.1, `runtime/migration.py`. `autocommit_block()` is public; it commits, and begins a
+    transaction in the same way afterwards.
+    """
+    connection: Any = context.connection
+    connection.rollback()
+    context._transaction = connection.begin()
+
+
 def is_stamp(context: MigrationContext) -> bool:
     """Whether the command is `alembic stamp`.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
 
@@ -30,6 +29,8 @@ def run_with_connection(url: URL, work: Callable[[Connection], T], **engine_opti
         coroutine = _run_with_async_connection(url, work, **engine_options)
         if not is_event_loop_running():
             return asyncio.run(coroutine)
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(1) as executor:
             return executor.submit(asyncio.run, coroutine).result()
     engine = create_engine(url, poolclass=NullPool, **engine_options)

@@ -44,6 +44,7 @@ class BaseGuard:
         # Where the last transaction that is complete has left the database.
         self.committed_heads: Collection[str] | None = None
         self.has_committed = False
+        self.is_running = False
         self.is_stamp = is_stamp(context)
         self.is_callers_connection = "connection" in cast(Config, context.config).attributes
         # A caller who began a transaction also ends it.
@@ -111,8 +112,8 @@ class BaseGuard:
         values = "".join(f", {name} = {value}" for name, value in limits.items())
         logger.info("Waiting up to %g s for locks%s", self.settings.migration_wait, values)
         self.wrap_steps()
-        event.listen(self.connection, "before_cursor_execute", self.begin_statement)
-        event.listen(self.connection, "after_cursor_execute", self.end_statement)
+        for name, listener in self.listeners():
+            event.listen(self.connection, name, listener)
         try:
             self.acquire_lock()
             yield
@@ -129,10 +130,19 @@ class BaseGuard:
 
     def end(self) -> None:
         """Stop listening, and release the lock if there is still a connection."""
-        event.remove(self.connection, "before_cursor_execute", self.begin_statement)
-        event.remove(self.connection, "after_cursor_execute", self.end_statement)
+        for name, listener in self.listeners():
+            event.remove(self.connection, name, listener)
         if not self.connection.invalidated:
             self.release()
+
+    def listeners(self) -> Iterator[tuple[str, Callable[..., None]]]:
+        """Yield what listens to the connection during the command, with the name of its event.
+
+        It is added once for all revisions: adding takes longer than a short statement.
+        """
+        yield "before_cursor_execute", self.begin_statement
+        yield "after_cursor_execute", self.end_statement
+        yield "commit", self.record_commit
 
     def begin_statement(self, _: object, __: object, statement: str, *details: object) -> None:
         """Record the statement that runs."""
@@ -160,7 +170,7 @@ class BaseGuard:
                 self.before_revision()
                 self.activity.step = step
                 self.is_repeatable = is_repeatable(step)
-                step.migration_fn = self.wrap(step.short_log, step.migration_fn)
+                step.migration_fn = self.wrap(step, step.migration_fn)
                 yield step
                 self.after_revision(self.heads.expected or ())
             self.activity.step = None
@@ -168,23 +178,23 @@ class BaseGuard:
 
         set_plan(self.context, wrapped_plan)
 
-    def wrap(self, step: str, migrate: Callable[..., None]) -> Callable[..., None]:
+    def wrap(self, step: MigrationStep, migrate: Callable[..., None]) -> Callable[..., None]:
         """Return a function that runs a revision's own one through `run_revision`."""
 
         @wraps(migrate)
         def run(**arguments: object) -> None:
             self.has_committed = False
-            event.listen(self.connection, "commit", self.record_commit)
+            self.is_running = True
             try:
-                self.run_revision(step, lambda: migrate(**arguments))
+                self.run_revision(step.short_log, lambda: migrate(**arguments))
             finally:
-                event.remove(self.connection, "commit", self.record_commit)
+                self.is_running = False
 
         return run
 
     def record_commit(self, connection: object) -> None:
-        """Record that the revision committed a part of what it does."""
-        self.has_committed = True
+        """Record that the revision that runs committed a part of what it does."""
+        self.has_committed = self.has_committed or self.is_running
 
 
 def is_repeatable(step: MigrationStep) -> bool:

@@ -1,11 +1,13 @@
 """The guard on PostgreSQL."""
 
+import re
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar
 
 from alembic.util import CommandError
+from alembic_guardrails._alembic import restart_transaction
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.base import BaseGuard
 from alembic_guardrails.guard.failure import (
@@ -15,12 +17,19 @@ from alembic_guardrails.guard.failure import (
     READ_ONLY,
 )
 from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 CONCURRENTLY = (
     "Use create_index_concurrently or drop_index_concurrently of alembic_guardrails.op, in a "
     "revision of its own; `migrations lint` finds such statements."
+)
+
+# Plain changes of tables, and Alembic's own statements; a semicolon may begin a second statement.
+KEEPS_SETTINGS = re.compile(
+    r"\s*(?:CREATE TABLE|CREATE (?:UNIQUE )?INDEX|ALTER TABLE|DROP TABLE|DROP INDEX|COMMENT ON"
+    r"|(?:INSERT INTO|UPDATE|DELETE FROM) alembic_version)\b[^;]*",
+    re.IGNORECASE,
 )
 
 
@@ -31,6 +40,8 @@ class PostgreSQLGuard(BaseGuard):
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     LOCK_ERRORS = ("55P03", "40P01")
     LOCK_KEY = zlib.crc32(b"alembic")
+    # Whether the session has the limits that a revision begins with.
+    has_limits = False
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     ADVICE: ClassVar = {
         ("42501",): NO_PRIVILEGE,
@@ -46,27 +57,28 @@ class PostgreSQLGuard(BaseGuard):
         limits = {
             "lock_timeout": format_milliseconds(self.settings.migration_lock_timeout),
             "statement_timeout": format_milliseconds(self.settings.migration_statement_timeout),
-            # The guard pauses between two attempts inside a transaction.
+            # The guard pauses between two attempts inside a caller's transaction.
             "idle_in_transaction_session_timeout": "0",
         }
-        self.before = {
-            name: self.connection.scalar(text(f"SELECT current_setting('{name}', true)"))
-            for name in (*limits, "client_connection_check_interval")
-        }
-        for name, value in limits.items():
-            self.set_limit(name, value)
+        if self.is_callers_connection:
+            names = (*limits, "client_connection_check_interval")
+            query = ", ".join(f"current_setting('{name}', true)" for name in names)
+            values = self.connection.exec_driver_sql(f"SELECT {query}").one()
+            self.before = dict(zip(names, values, strict=True))
+        self.configure_session(**limits)
         # Without it a killed migration keeps its locks until its last statement ends. Versions
         # before 14 and some platforms do not have it.
         with suppress(DBAPIError), self.connection.begin_nested():
-            self.set_limit("client_connection_check_interval", "500ms")
+            self.configure_session(client_connection_check_interval="500ms")
         if not self.in_transaction:
             self.connection.commit()
         return limits
 
-    def set_limit(self, name: str, value: str) -> None:
-        """Set a setting of the session, or of a caller's transaction."""
-        statement = text(f"SELECT set_config('{name}', '{value}', {self.in_transaction})")
-        self.connection.execute(statement)
+    def configure_session(self, **limits: str) -> None:
+        """Set settings of the session, or of a caller's transaction, with one statement."""
+        is_local = str(self.in_transaction).lower()
+        calls = (f"set_config('{name}', '{value}', {is_local})" for name, value in limits.items())
+        self.connection.exec_driver_sql(f"SELECT {', '.join(calls)}").close()
 
     def try_lock(self) -> bool:
         # A session-level lock, requested outside of a transaction: CREATE INDEX CONCURRENTLY waits
@@ -84,35 +96,44 @@ class PostgreSQLGuard(BaseGuard):
             self.connection.commit()
 
     def run_revision(self, step: str, migrate: Callable[[], None]) -> None:
-        # An autocommit_block commits, so the revision cannot be run again afterwards.
-        event.listen(self.connection, "commit", self.raise_lock_timeout)
-        try:
-            retry(step, lambda: self.attempt(migrate), self.settings)
-        finally:
-            event.remove(self.connection, "commit", self.raise_lock_timeout)
+        retry(step, lambda: self.attempt(migrate), self.settings)
 
-    def raise_lock_timeout(self, connection: object) -> None:
-        """Wait for a single lock for as long as for all of them."""
-        self.set_limit(
-            "lock_timeout", format_milliseconds(max(self.settings.migration_wait, 0.001))
-        )
+    def begin_statement(self, _: object, __: object, statement: str, *details: object) -> None:
+        super().begin_statement(_, __, statement, *details)
+        self.has_limits = self.has_limits and keeps_settings(statement)
+
+    def record_commit(self, connection: object) -> None:
+        super().record_commit(connection)
+        if self.is_running:
+            # An autocommit_block commits, so the revision cannot be run again afterwards. It waits
+            # for a single lock for as long as for all of them.
+            seconds = max(self.settings.migration_wait, 0.001)
+            self.configure_session(lock_timeout=format_milliseconds(seconds))
 
     def attempt(self, migrate: Callable[[], None]) -> None:
-        """Run one revision in a savepoint.
+        """Run one revision in its transaction, or in a savepoint of a caller's transaction.
 
         Raises:
             LockNotAvailableError: A lock was not available, and the revision was rolled back.
         """
-        self.set_limit("lock_timeout", format_milliseconds(self.settings.migration_lock_timeout))
-        savepoint = self.connection.begin_nested()
+        if not self.has_limits:
+            seconds = self.settings.migration_lock_timeout
+            self.configure_session(lock_timeout=format_milliseconds(seconds))
+            self.has_limits = not self.in_transaction
+        savepoint = self.connection.begin_nested() if self.in_transaction else None
         try:
             migrate()
         except DBAPIError as error:
-            if not savepoint.is_active or error_code(error) not in self.LOCK_ERRORS:
+            is_whole = savepoint.is_active if savepoint else not self.has_committed
+            if not is_whole or error_code(error) not in self.LOCK_ERRORS:
                 raise
-            savepoint.rollback()
+            if savepoint:
+                savepoint.rollback()
+            else:
+                restart_transaction(self.context)
+                self.has_limits = False
             raise LockNotAvailableError(str(error.orig).strip()) from error
-        if savepoint.is_active:
+        if savepoint and savepoint.is_active:
             savepoint.commit()
 
     def describe_changes(self) -> str:
@@ -125,9 +146,7 @@ class PostgreSQLGuard(BaseGuard):
             self.connection.rollback()
             self.connection.execute(text(f"SELECT pg_advisory_unlock({self.LOCK_KEY})"))
         if self.is_callers_connection:
-            for name, value in self.before.items():
-                if value is not None:
-                    self.set_limit(name, value)
+            self.configure_session(**{name: value for name, value in self.before.items() if value})
         if not self.in_transaction:
             self.connection.commit()
 
@@ -155,6 +174,17 @@ def check_session(connection: Connection) -> None:
 def read_session(connection: Connection) -> int:
     """Return the number of the session that serves this transaction."""
     return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+def keeps_settings(statement: str) -> bool:
+    """Whether a statement is known to leave the settings of the session as they are.
+
+    Anything else may set `lock_timeout`, also through a function that it calls.
+    """
+    if not KEEPS_SETTINGS.fullmatch(statement):
+        return False
+    upper = statement.upper()
+    return "SELECT" not in upper and "SET_CONFIG" not in upper
 
 
 GUARD = PostgreSQLGuard
