@@ -128,6 +128,25 @@ def test_what_is_public_is_there(module: str) -> None:
         assert getattr(imported, name).__doc__
 
 
+def test_a_type_checker_finds_public_names_where_python_does() -> None:
+    """The package imports them when they are asked for, and says twice where they are."""
+    package = import_module("alembic_guardrails")
+    source = Path(str(package.__file__)).read_text(encoding="utf-8")
+    checked = {
+        alias.name: node.module
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.level == 0
+        for alias in node.names
+        if str(node.module).startswith("alembic_guardrails.")
+    }
+    assert checked == {
+        name: f"alembic_guardrails.{module}" for name, module in package.MODULES.items()
+    }
+    assert {*package.MODULES} == {*package.__all__}
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        package.nothing  # noqa: B018
+
+
 @pytest.mark.parametrize("folder", ["extensions", "template/src/alembic_guardrails", "tests"])
 def test_variables_say_what_they_hold(folder: str) -> None:
     """`it` says nothing; a lambda's argument has a name, too."""

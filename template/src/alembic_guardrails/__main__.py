@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = main_parser()
     chosen, rest = parser.parse_known_args(arguments)
     if chosen.command is None:
+        parser.epilog = list_commands()
         parser.add_argument("-h", "--help", action="help")
         parser.parse_args(rest)
         parser.error("name a command, such as `migrations verify`; --help lists them")
@@ -40,18 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def main_parser() -> ArgumentParser:
     """Return the parser for the name of the command and what all commands take."""
-    names = [module.name for module in iter_modules(commands.__path__)]
-    lines = (f"{name:8}{summary(name)}" for name in names)
     parser = ArgumentParser(
         prog="migrations",
         usage="%(prog)s [-h] [-v] [-c FILE] [-x KEY=VALUE] COMMAND ...",
         description="Commands beside those of `alembic`. `COMMAND --help` says more about one.",
-        epilog="\n".join(fill(line, WIDTH, subsequent_indent=" " * 8) for line in lines),
         formatter_class=RawDescriptionHelpFormatter,
         add_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("command", choices=names, nargs="?", metavar="COMMAND", help="see below")
+    parser.add_argument(
+        "command", choices=command_names(), nargs="?", metavar="COMMAND", help="see below"
+    )
     add_common_arguments(parser)
     return parser
 
@@ -66,6 +66,17 @@ def add_common_arguments(parser: ArgumentParser) -> None:
         "-x", action="append", metavar="KEY=VALUE", help="url=... names another database"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show Alembic's log, too")
+
+
+def command_names() -> list[str]:
+    """Return the names of the commands."""
+    return [module.name for module in iter_modules(commands.__path__)]
+
+
+def list_commands() -> str:
+    """Return a line or two for each command."""
+    lines = (f"{name:8}{summary(name)}" for name in command_names())
+    return "\n".join(fill(line, WIDTH, subsequent_indent=" " * 8) for line in lines)
 
 
 def summary(name: str) -> str:

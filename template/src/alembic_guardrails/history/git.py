@@ -43,11 +43,12 @@ def read_lines(folder: Path, *arguments: str) -> list[str]:
     return [*filter(None, output.split("\0" if "-z" in arguments else "\n"))]
 
 
-def find_main_branch(folder: Path) -> str | None:
-    """Return the name of the main branch, upstream's before the local one."""
-    found = read_lines(folder, "for-each-ref", "--format=%(refname)", *MAIN_BRANCHES)
-    first = next((name for name in MAIN_BRANCHES if name in found), None)
-    return first and first.split("/", 2)[2]
+def find_main_branch(folder: Path) -> tuple[str, str] | None:
+    """Return the name of the main branch, upstream's before the local one, and its last commit."""
+    lines = read_lines(folder, "for-each-ref", "--format=%(refname) %(objectname)", *MAIN_BRANCHES)
+    commits = dict(line.rsplit(" ", 1) for line in lines)
+    first = next((name for name in MAIN_BRANCHES if name in commits), None)
+    return (first.split("/", 2)[2], commits[first]) if first else None
 
 
 def find_commit(folder: Path, name: str) -> str:

@@ -65,13 +65,23 @@ def read_released(history: History) -> Released:
         OSError: There is no git, or it does not say.
     """
     folder = history.folder
-    upstream = os.environ.get("MIGRATION_BASE") or find_main_branch(folder) or "HEAD"
-    commits = find_merge_base(folder, "HEAD", upstream), find_commit(folder, upstream)
-    base, tip = read_snapshots(history, commits)
-    [committed] = read_blobs(folder, [("HEAD", NAME)])
+    upstream, last = find_upstream(folder)
+    commits = find_merge_base(folder, "HEAD", last), last
+    (base, tip), committed = read_snapshots(history, commits)
     source = upstream if upstream != "HEAD" else "HEAD, as no main branch is here"
     ids = (*find_released(history, base, tip),)
-    return Released(ids, source, parse_blob(committed), base, tip)
+    return Released(ids, source, committed, base, tip)
+
+
+def find_upstream(folder: Path) -> tuple[str, str]:
+    """Return what is compared with, by its name and its last commit.
+
+    Raises:
+        OSError: There is no git, no such branch, or no commit.
+    """
+    given = os.environ.get("MIGRATION_BASE")
+    branch = None if given else find_main_branch(folder)
+    return branch or (given or "HEAD", find_commit(folder, given or "HEAD"))
 
 
 def assume_released(history: History) -> Released:
@@ -80,8 +90,13 @@ def assume_released(history: History) -> Released:
     return Released((*ids,), f"{NAME}, above its last line", history.recorded.ids)
 
 
-def read_snapshots(history: History, commits: Sequence[str]) -> list[Snapshot]:
-    """Read the revisions of commits; of git only the files that are not the same here."""
+def read_snapshots(
+    history: History, commits: Sequence[str]
+) -> tuple[list[Snapshot], tuple[str, ...]]:
+    """Read the revisions of commits; of git only the files that are not the same here.
+
+    The ids in the history file of this branch's last commit come second.
+    """
     folder = history.folder
     here = {
         Path(os.path.relpath(script.path, folder)).as_posix(): revision
@@ -97,7 +112,7 @@ def read_snapshots(history: History, commits: Sequence[str]) -> list[Snapshot]:
         for commit in {*commits}
     }
     changed = {commit: list_changes(folder, commit) for commit in names}
-    wanted = [(commit, NAME) for commit in names]
+    wanted = [(commit, NAME) for commit in ("HEAD", *names)]
     for commit, listed in names.items():
         wanted += [(commit, name) for name in listed if name in changed[commit]]
     blobs = dict(zip(wanted, read_blobs(folder, wanted), strict=True))
@@ -111,7 +126,7 @@ def read_snapshots(history: History, commits: Sequence[str]) -> list[Snapshot]:
                 sources[revision] = source
         return Snapshot(commit, sources, parse_blob(blobs[commit, NAME]))
 
-    return [read(commit) for commit in commits]
+    return [read(commit) for commit in commits], parse_blob(blobs["HEAD", NAME])
 
 
 def parse_blob(source: bytes | None) -> tuple[str, ...]:
