@@ -102,7 +102,8 @@ postgresql: changing-column-type
 postgresql: adding-field-with-default
     op.execute('ALTER TABLE invoices ADD COLUMN n bigserial')
 postgresql mysql: adding-foreign-key-constraint
-    op.execute('ALTER TABLE invoices ADD FOREIGN KEY (number) REFERENCES customers (id)')
+    op.execute('ALTER TABLE invoices ADD CONSTRAINT fk FOREIGN KEY (number)'
+        ' REFERENCES customers (id)')
 postgresql: ban-concurrent-index-creation-in-transaction
     op.create_index('i', 'customers', ['name'], postgresql_concurrently=True)
     op.add_column('customers', sa.Column('age', sa.Integer))
@@ -170,7 +171,8 @@ postgresql mysql: ban-drop-default
 postgresql mysql: disallowed-unique-constraint
     op.execute("ALTER TABLE customers ADD CONSTRAINT u UNIQUE (name)")
 postgresql mysql: adding-foreign-key-constraint
-    op.add_column('customers', sa.Column('agent_id', sa.Integer, sa.ForeignKey('customers.id')))
+    agent = sa.ForeignKey('customers.id', name='fk_agent')
+    op.add_column('customers', sa.Column('agent_id', sa.Integer, agent))
 all: constraint-missing-not-valid
     op.add_column('customers', sa.Column('k', sa.Boolean(create_constraint=True, name='k')))
 all: adding-serial-primary-key-field
@@ -200,6 +202,16 @@ postgresql: syntax-error
     op.execute('ALTER TABLE')
 all: unused-allow
     op.add_column('customers', sa.Column('age', sa.Integer))  # allow: ban-drop-column
+all: unnamed-constraint
+    op.create_table('visits', sa.Column('n', sa.Integer, unique=True))
+all: unnamed-constraint
+    op.create_table('visits', sa.Column('n', sa.Integer), sa.CheckConstraint('n > 0'))
+all: unnamed-constraint
+    op.create_table('visits', sa.Column('who', sa.Integer, sa.ForeignKey('customers.id')))
+mysql sqlite: unnamed-constraint
+    op.create_table('visits', sa.Column('b', sa.Boolean(create_constraint=True)))
+sqlite: unnamed-constraint
+    table.add_column(sa.Column('n', sa.Integer, sa.ForeignKey('customers.id')))
 """
 SAFE = r"""
 all:
@@ -215,7 +227,7 @@ all:
 mysql sqlite:
     table.alter_column('name', nullable=False, existing_nullable=False, existing_type=sa.Text)
 sqlite:
-    table.add_column(sa.Column('payer_id', sa.Integer, sa.ForeignKey('customers.id')))
+    table.add_column(sa.Column('payer', sa.Integer, sa.ForeignKey('customers.id', name='fk')))
 postgresql:
     op.execute("ALTER TABLE customers ADD CONSTRAINT named CHECK (id > 0) NOT VALID")
 postgresql:
@@ -238,7 +250,8 @@ mysql sqlite:
 all:
     made = op.create_table('visits', sa.Column('id', sa.Integer, primary_key=True),
         sa.Column('at', sa.DateTime, nullable=False),
-        sa.Column('who', sa.Integer, sa.ForeignKey('customers.id'), unique=True),
+        sa.Column('who', sa.Integer, sa.ForeignKey('customers.id', name='fk_who')),
+        sa.UniqueConstraint('who', name='uq_who'),
         sa.CheckConstraint('id > 0', name='id'))
     op.create_index('ix_visits_at', 'visits', ['at'])
     op.bulk_insert(made, [{'id': 1, 'at': None}])

@@ -102,8 +102,8 @@ def test_the_history_file_is_rendered_with_the_first_revision(
 ) -> None:
     project = render(**setup.answers(include_example=include_example))
 
-    comment, entry = project.text(HISTORY_FILE).splitlines(keepends=True)
-    assert comment.startswith("# ")
+    *comments, entry = project.text(HISTORY_FILE).splitlines(keepends=True)
+    assert all(comment.startswith("# ") for comment in comments)
     assert entry == line(project.text(f"{VERSIONS}/0001_initial.py"))
 
 

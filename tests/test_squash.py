@@ -638,7 +638,7 @@ def test_a_history_from_another_project(history: Project) -> None:
     other = PLAIN.format(id="fork")
     add(history, "fork", "b", other)
     lines = history.path / HISTORY_FILE  # as it is rendered
-    lines.write_text("".join(lines.read_text("utf-8").splitlines(True)[:2]), encoding="utf-8")
+    lines.write_text("".join(lines.read_text("utf-8").splitlines(True)[:3]), encoding="utf-8")
     history.run(*MODULE, "repair")
     history.git("init", "--quiet", "--initial-branch=main")
     history.commit()

@@ -438,10 +438,10 @@ def test_the_history_file_is_read_as_written(ids: list[str]) -> None:
         folder = Path(name)
         write_ids(folder, ids)
 
-        assert read_ids(folder) == ((*ids,), True)
+        assert read_ids(folder)[:2] == ((*ids,), True)
         lines = "\r\n".join(f"{each} {'0f' * 32}" for each in ids)
-        assert parse(lines) == ((*ids,), True)
-        assert parse(f"<<<<<<< HEAD\n{lines}\n=======\n>>>>>>> x\n") == ((*ids,), False)
+        assert parse(lines)[:2] == ((*ids,), True)
+        assert parse(f"<<<<<<< HEAD\n{lines}\n=======\n>>>>>>> x\n")[:2] == ((*ids,), False)
 
 
 def test_tests_that_name_a_revision(project: Project) -> None:

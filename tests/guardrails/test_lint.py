@@ -61,6 +61,47 @@ def test_each_rule_on_each_dialect(
     assert {finding.rule for finding in found} == rules, body
 
 
+UNNAMED = {
+    "op.create_unique_constraint(None, 'customers', ['name', 'email'])": "uq_customers_name_email",
+    "op.create_check_constraint(None, 'customers', 'id > 0')": "ck_customers_...",
+    "op.create_foreign_key(None, 'invoices', 't', ['c'], ['id'])": "fk_invoices_c_t",
+    "op.create_table('t', sa.Column('n'), sa.Column('m'),"
+    " sa.ForeignKeyConstraint(['n', 'm'], ['s.a', 's.b']))": "fk_t_n_m_s",
+    "op.add_column('t', sa.Column('n', sa.Integer, unique=True))": "uq_t_n",
+    "op.add_column('t', sa.Column('n', sa.ForeignKey('s.p.id')))": "fk_t_n_p",
+    "op.create_table('t', sa.Column('n', sa.Integer, sa.CheckConstraint('n > 0')))": "ck_t_...",
+    "op.execute('ALTER TABLE customers ADD UNIQUE (name)')": "uq_customers_email",
+    "op.execute('ALTER TABLE customers ADD CHECK (id > 0)')": "uq_customers_email",
+}
+
+
+@pytest.mark.parametrize("statement", UNNAMED)
+def test_names_that_are_left_out(tmp_path: Path, statement: str) -> None:
+    found = findings(tmp_path, "postgresql", revision_text("a", "b", f"    {statement}"))
+
+    [helped] = [each.help for each in found if each.rule == "unnamed-constraint"]
+    assert helped
+    assert f"{UNNAMED[statement]}" in helped.advice
+
+
+NAMED = (
+    "op.create_table('t', sa.Column('id', sa.Integer, primary_key=True))",
+    "op.create_table('t', sa.Column('n', sa.Integer, index=True))",
+    "op.create_table('t', sa.Column('n'), sa.Column('m'),"
+    " sa.ForeignKeyConstraint(['n', 'm'], ['s.a', 's.b'], name='fk'))",
+    "op.create_table('t', sa.Column('kind', sa.Enum('a', name='kind')))",
+    "op.create_unique_constraint(op.f('uq'), 'customers', ['name'])",
+    "op.execute('ALTER TABLE customers ADD CONSTRAINT uq UNIQUE (name)')",
+)
+
+
+@pytest.mark.parametrize("statement", NAMED)
+def test_names_that_are_written(tmp_path: Path, statement: str) -> None:
+    found = findings(tmp_path, "postgresql", revision_text("a", "b", f"    {statement}"))
+
+    assert "unnamed-constraint" not in {each.rule for each in found}
+
+
 def test_each_rule_has_a_seed() -> None:
     assert BY_NAME.keys() == OF_RULES
     assert len(BY_NAME) == len(RULES)

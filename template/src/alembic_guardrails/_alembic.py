@@ -4,7 +4,7 @@ A docstring names the version in which the private name was read, and what would
 that is in sight. The scheduled CI job that runs against pre-releases fails here first.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from alembic.autogenerate import comparators
@@ -14,8 +14,20 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import DispatchPriority
-from sqlalchemy import Column, CursorResult, Dialect, Index, Table, TextClause
+from alembic.util.sqla_compat import _get_constraint_final_name
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Constraint,
+    CursorResult,
+    Dialect,
+    Index,
+    MetaData,
+    Table,
+    TextClause,
+)
 from sqlalchemy.sql.compiler import Compiled
+from sqlalchemy.sql.naming import _NONE_NAME, conv  # type: ignore[attr-defined]
 from sqlalchemy.types import NullType, TypeEngine
 
 # Takes the heads of the database and the context; returns what the command runs.
@@ -123,6 +135,58 @@ def variants_of(type_: TypeEngine[Any]) -> list[tuple[TypeEngine[Any], str]]:
     SQLAlchemy 2.1.9, `sql/type_api.py`. There is no public name for them.
     """
     return [(variant, dialect) for dialect, variant in type_._variant_mapping.items()]
+
+
+def find_type_check(column: Column[Any], dialect: Dialect) -> CheckConstraint | None:
+    """Return the check that the type of a column makes on a dialect, of Enum or Boolean.
+
+    SQLAlchemy 2.1.9, `sql/sqltypes.py`. The check of a type looks like that of a table.
+    """
+    table: Table | None = getattr(column, "table", None)
+    for constraint in table.constraints if table is not None else ():
+        if not (isinstance(constraint, CheckConstraint) and constraint._type_bound):
+            continue
+        if column in [*constraint.columns]:
+            return constraint if is_made(constraint, dialect) else None
+    return None
+
+
+def is_made(constraint: Constraint, dialect: Dialect) -> bool:
+    """Whether a dialect makes a constraint; types make a check only where they are not native.
+
+    SQLAlchemy 2.1.9, `sql/schema.py`. There is no public name for the rule of a constraint.
+    """
+    rule: Any = constraint._create_rule
+    return not rule or bool(rule(dialect.ddl_compiler(dialect, None)))  # type: ignore[arg-type]
+
+
+def find_final_name(constraint: CheckConstraint, dialect: Dialect) -> str | None:
+    """Return the name that a constraint has in the database, cut to the length that it takes.
+
+    Alembic 1.20.1, `util/sqla_compat.py`. The public `format_constraint()` quotes the name.
+    """
+    name: Any = _get_constraint_final_name(constraint, dialect)
+    return name  # type: ignore[no-any-return]
+
+
+def find_convention_names(models: MetaData, dialect: Dialect) -> Iterator[str]:
+    """Yield the names that the naming convention of models makes, of constraints and indexes.
+
+    SQLAlchemy 2.1.9, `sql/naming.py`. The name of a type's check is made when it is compiled.
+    """
+    for table in models.tables.values():
+        items: list[Constraint | Index] = [*table.constraints, *table.indexes]
+        for item in items:
+            if isinstance(item.name, conv) or item.name is _NONE_NAME:
+                yield str(_get_constraint_final_name(item, dialect))
+
+
+def copy_column(column: Column[Any]) -> Column[Any]:
+    """Return a column without a table, and with a type of its own.
+
+    SQLAlchemy 2.1.9, `sql/schema.py`. The public `to_metadata()` copies whole tables.
+    """
+    return column._copy()
 
 
 def become_op(operations: Operations) -> None:

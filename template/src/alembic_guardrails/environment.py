@@ -25,6 +25,7 @@ from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.guard import guarding
 from alembic_guardrails.guard.failure import Activity, reporting
+from alembic_guardrails.history.naming import name_as_written
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from sqlalchemy import URL, Connection, MetaData
@@ -110,6 +111,7 @@ class Runner:
             migration = context.get_context()
             compare_defaults_by_asking(migration)
             write_expressions_as_they_are(migration)
+            name_as_written(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():
                 context.run_migrations()
 

@@ -4,7 +4,12 @@ import re
 from itertools import groupby
 from typing import Any
 
-from alembic.operations.ops import AlterColumnOp, MigrateOperation
+from alembic.operations.ops import (
+    AlterColumnOp,
+    CreateUniqueConstraintOp,
+    DropIndexOp,
+    MigrateOperation,
+)
 from alembic_guardrails._alembic import doubles_percents
 from alembic_guardrails.autogenerate.expressions import escape_parameters
 from sqlalchemy import Connection, Dialect, MetaData, Table, text
@@ -90,3 +95,16 @@ def repeat_type(change: MigrateOperation, dialect: Dialect) -> None:
         and needs_expression(change.existing_type, dialect)
     ):
         change.modify_type = change.modify_type or change.existing_type
+
+
+def makes_index_of_unique(dialect: Dialect) -> bool:
+    """Whether UNIQUE is nothing but a unique index in a database."""
+    return dialect.name in ("mysql", "mariadb")
+
+
+def is_same_unique(drop: DropIndexOp, create: CreateUniqueConstraintOp) -> bool:
+    """Whether an index that goes is the UNIQUE that comes: of the same columns, as they are."""
+    index = drop.reverse().to_index()
+    columns = [column.name for column in index.columns]
+    is_plain = drop.kw == {"unique": True} and len(columns) == len(index.expressions)
+    return is_plain and columns == [*map(str, create.columns)]

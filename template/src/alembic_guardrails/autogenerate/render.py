@@ -13,7 +13,8 @@ from alembic_guardrails._alembic import render_type, variants_of
 from alembic_guardrails.autogenerate.mysql import default_of
 from sqlalchemy import DefaultClause, Dialect, Interval
 from sqlalchemy.exc import CompileError
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.sql.naming import conv
+from sqlalchemy.types import SchemaType, TypeDecorator, TypeEngine
 
 DIALECT = re.compile(r"sqlalchemy\.dialects\.(\w+)")
 
@@ -44,6 +45,9 @@ def render_item(kind: str, item: object, context: AutogenContext) -> str | Liter
         return f"OtherType({text!r})"
     if stored is not item:
         return render_type(stored, context)
+    if isinstance(item, SchemaType) and isinstance(item.name, conv):
+        add_import(item, context)
+        return render_final_name(item, item.name, context)
     if foreign := foreign_dialect(item, context):
         return render_foreign(item, foreign, context)
     add_import(item, context)
@@ -69,6 +73,16 @@ def is_importable(type_: TypeEngine[Any]) -> bool:
     module = sys.modules[type(type_).__module__]
     parts = Path(module.__file__ or "").parts
     return module.__name__.startswith("sqlalchemy.") or not LIBRARIES.isdisjoint(parts)
+
+
+def render_final_name(type_: SchemaType, name: str, context: AutogenContext) -> str:
+    """Write a type whose check has its final name, which no naming convention completes again."""
+    plain: Any = type_.copy()  # type: ignore[no-untyped-call]
+    plain.name = str(name)
+    text = render_type(plain, context)
+    prefix = context.opts["alembic_module_prefix"] or ""
+    before, _, after = text.rpartition(f"name={plain.name!r}")
+    return f"{before}name={prefix}f({plain.name!r}){after}"
 
 
 def foreign_dialect(type_: TypeEngine[Any], context: AutogenContext) -> str:

@@ -17,8 +17,10 @@ from alembic.operations.ops import (
 )
 from alembic.runtime.migration import MigrationContext
 from alembic.util import to_list
+from alembic_guardrails.autogenerate.checks import name_checks
 from alembic_guardrails.autogenerate.compare import has_same_default
 from alembic_guardrails.autogenerate.mysql import repeat_type
+from alembic_guardrails.autogenerate.names import leave_names
 from alembic_guardrails.autogenerate.order import drops_foreign_key, join, key, sort_tables
 from alembic_guardrails.autogenerate.sqlite import has_unnamed, is_row_number
 from sqlalchemy import Connection, MetaData
@@ -28,6 +30,7 @@ def tidy(context: MigrationContext, revision: object, scripts: list[MigrationScr
     """Leave out of new revisions what is not needed, or does not work everywhere."""
     for script in scripts:
         for operations in (*script.upgrade_ops_list, *script.downgrade_ops_list):
+            name_checks(operations.ops, context)
             operations.ops = list(tidied(sort_tables(operations.ops), context))
 
 
@@ -47,6 +50,7 @@ def tidied(
             yield operation
             continue
         changes = [change for change in operation.ops if is_needed(operation, change)]
+        changes = leave_names(changes, context)
         for change in changes:
             repeat_type(change, context.dialect)
         operation.ops = sorted(changes, key=drops_foreign_key, reverse=True)

@@ -2,15 +2,18 @@
 
 from argparse import ArgumentParser
 from textwrap import indent
+from typing import Any
 
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from alembic.util import CommandError, to_list
 from alembic_guardrails.connection import run_with_connection
 from alembic_guardrails.errors import reason
 from alembic_guardrails.history.moved import check_not_moved
 from alembic_guardrails.history.superseded import check_not_superseded
 from alembic_guardrails.ignore import read_ignore_list
+from alembic_guardrails.offline import run_offline
 from alembic_guardrails.output import (
     Finding,
     Help,
@@ -24,10 +27,11 @@ from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.revisions import CURRENT
 from alembic_guardrails.schema import reword_views, snapshot
 from alembic_guardrails.schema.compare import Difference, find_differences
+from alembic_guardrails.schema.names import rename_alike
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.temporary import temporary_database_beside
 from alembic_guardrails.temporary.build import build_schema
-from sqlalchemy import URL, Connection, inspect
+from sqlalchemy import URL, Connection, Dialect, MetaData, inspect
 from sqlalchemy.exc import DBAPIError
 
 RULES = {
@@ -69,6 +73,8 @@ def drift(config: Config, form: str = "text") -> int:
     except (DBAPIError, OSError) as error:
         raise CommandError(f"The database cannot be read: {reason(error)}") from error
     expected, live = build(config, url, revision, live)
+    if live.keys() != expected.keys():
+        live = rename_alike(live, expected, *read_models(config, directory))
     ignore_list = read_ignore_list(config)
     found = find_differences(ignore_list.filter(live), ignore_list.filter(expected))
     findings = [*map(describe_difference, found)]
@@ -113,6 +119,20 @@ def build(
         except DBAPIError as error:
             message = f"The migrations cannot build a database to compare with: {reason(error)}"
             raise CommandError(message) from error
+
+
+def read_models(config: Config, directory: ScriptDirectory) -> tuple[list[MetaData], Dialect]:
+    """Return the models that `env.py` hands over, and the dialect of the database."""
+    models: list[MetaData] = []
+    dialects: list[Dialect] = []
+
+    def read(context: MigrationContext) -> list[Any]:
+        models.extend(to_list(context.opts["target_metadata"], []))
+        dialects.append(context.dialect)
+        return []
+
+    run_offline(config, directory, read)
+    return models, dialects[0]
 
 
 def read_database(

@@ -10,6 +10,7 @@ from copy import copy
 from typing import Any
 
 from alembic.operations import ops
+from alembic_guardrails.lint.names import find_unnamed
 from alembic_guardrails.lint.rule import Reading, Rule
 from alembic_guardrails.lint.subject import NAME, Subject, main_statement, read_subject, unquote
 from alembic_guardrails.lint.write import (
@@ -583,3 +584,12 @@ def accept_unless_alone(rule: Rule, step: Step, reading: Reading) -> Help:
 def advise(rule: Rule, step: Step, reading: Reading) -> Help:
     """Say what to do where no code can."""
     return Help(rule.advice)
+
+
+def name_constraint(rule: Rule, step: Step, reading: Reading) -> Help:
+    """Say which names the naming convention of a new service makes."""
+    names = find_unnamed(step.operation, reading.dialect)
+    if not names:
+        return Help(rule.advice)
+    listed = ", ".join(f"name=op.f({quote(name)})" for name in names)
+    return Help(f"Write the names that the models have, such as {listed}.")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from alembic.operations import ops
 from alembic_guardrails.lint import remedies
 from alembic_guardrails.lint.columns import computes_default, is_filled, widens
+from alembic_guardrails.lint.names import leaves_unnamed
 from alembic_guardrails.lint.rule import Reading, Rule
 from alembic_guardrails.offline.names import find_object, find_types
 from alembic_guardrails.offline.recorder import Step
@@ -540,6 +541,15 @@ RULES = (
         severity=Severity.WARNING,
         example="op.add_column('customers', sa.Column('age', sa.Integer))"
         "  # allow: ban-drop-table (nobody reads it)",
+    ),
+    Rule(
+        "unnamed-constraint",
+        "each kind of database makes up another name for a constraint without one, and no revision"
+        " can drop it by its name everywhere",
+        "write the name that the models have for it, such as name=op.f('uq_customers_email')",
+        revision=leaves_unnamed,
+        remedy=remedies.name_constraint,
+        example="op.create_table('visits', sa.Column('day', sa.Date, unique=True))",
     ),
 )
 

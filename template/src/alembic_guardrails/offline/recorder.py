@@ -13,6 +13,7 @@ from alembic.operations.ops import BulkInsertOp, CreateTableOp, ExecuteSQLOp
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 from alembic_guardrails._alembic import become_op, count_result_columns
+from alembic_guardrails.history.naming import naming_as_written
 from alembic_guardrails.offline.failure import Failure, describe_failure
 from alembic_guardrails.offline.names import find_types
 from alembic_guardrails.offline.reflection import reflect_recorded
@@ -104,7 +105,8 @@ class Recorder:
         operations = RecordedOperations(self.context, script.path, self.tables, self.types)
         failure = None
         try:
-            getattr(script.module, direction)()
+            with naming_as_written(self.context, script):
+                getattr(script.module, direction)()
         except Exception as error:
             failure = describe_failure(error, script.path)
         return Recording(

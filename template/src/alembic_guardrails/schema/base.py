@@ -16,6 +16,9 @@ class SchemaReader(Protocol):
     def reword_view(self, connection: Connection, definition: str, /) -> str:
         """Return the definition of a view as it reads after it was restored to `connection`."""
 
+    def makes_up(self, name: str, definition: str, /) -> bool:
+        """Whether the database gives this name to a constraint that a statement leaves unnamed."""
+
 
 @dataclass(frozen=True)
 class StoredObject:

@@ -21,6 +21,12 @@ WHERE event_schema = database() ORDER BY 4, 2
 
 KINDS = {"BASE TABLE": "table", "SYSTEM VERSIONED": "table"}
 
+# The names that servers make up for foreign keys and checks.
+MADE_UP = re.compile(r".+_(?:chk|ibfk)_\d+|CONSTRAINT_\d+|\d+")
+
+# The first column of a key. A key without a name has its name; a number makes it unique.
+FIRST_COLUMN = re.compile(r"[^(]*\(`((?:[^`]|``)+)`")
+
 DEFINER = re.compile(r" DEFINER=(?:`[^`]*`@`[^`]*`|`[^`]*`)")
 
 # When an event begins depends on when it was created.
@@ -125,3 +131,10 @@ def table_parts(table: str, statement: str) -> Iterator[tuple[str, str]]:
 def reword_view(connection: Connection, definition: str) -> str:
     """Return the definition as it is: the server keeps it so."""
     return definition
+
+
+def makes_up(name: str, definition: str) -> bool:
+    """Whether the server gives this name to a constraint that a statement leaves unnamed."""
+    column = FIRST_COLUMN.match(definition)
+    is_of_column = column and re.fullmatch(rf"{re.escape(column[1])}(?:_\d+)?", name)
+    return bool(MADE_UP.fullmatch(name) or is_of_column)

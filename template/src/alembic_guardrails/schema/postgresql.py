@@ -151,6 +151,9 @@ VIEW = re.compile(
 
 REWORDED = text("SELECT pg_get_viewdef('pg_temp.alembic_reworded'::regclass)")
 
+# The ends of names that it makes up; a number makes them unique.
+MADE_UP = re.compile(r".+_(?:check|fkey|key|pkey)\d*", re.DOTALL)
+
 # What the words of definitions depend on; names of other schemas than public are written out.
 SETTINGS = (
     "SET LOCAL search_path TO public",
@@ -190,3 +193,8 @@ def reword_view(connection: Connection, definition: str) -> str:
     finally:
         savepoint.rollback()
     return CAST.sub(r"\1\2", query) + found["rest"]
+
+
+def makes_up(name: str, definition: str) -> bool:
+    """Whether PostgreSQL gives this name to a constraint that a statement leaves unnamed."""
+    return bool(MADE_UP.fullmatch(name))

@@ -150,3 +150,8 @@ def name_constraint(tokens: Tokens, table: str, column: Tokens | None = None) ->
 def reword_view(connection: Connection, definition: str) -> str:
     """Return the definition as it is: SQLite keeps it so."""
     return definition
+
+
+def makes_up(name: str, definition: str) -> bool:
+    """Whether a constraint has no name, for which its definition stands."""
+    return name == definition

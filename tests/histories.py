@@ -1,0 +1,132 @@
+"""Histories from elsewhere: how stock Alembic and a service run them, and what each leaves."""
+
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+from random import Random
+from time import sleep
+
+from drivers import text_of
+from legacy import dump as dump_all
+from matrix import ROOT, Setup
+from project import CommandFailed, Project
+from sqlalchemy import URL
+
+FOLDER = ROOT / "tests" / "old_histories"
+# A folder of more histories: each is a folder of revisions, in which the folder `path`, if there
+# is one, has the modules that the revisions import.
+MORE = os.environ.get("TEST_HISTORIES")
+
+STOCK_INI = """
+[alembic]
+script_location = %(here)s/migrations
+sqlalchemy.url = {url}
+"""
+STOCK_ENV = """
+from alembic import context
+from sqlalchemy import create_engine
+
+with create_engine(context.config.get_main_option("sqlalchemy.url")).connect() as connection:
+    context.configure(connection=connection, target_metadata=None)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()  # which Alembic does not where a revision has committed
+"""
+# The line of a traceback that names the error.
+ERROR = re.compile(r"(?:\w+\.)*\w+(?:Error|Exception|Undefined\w*)\b|\(")
+# What revisions that insert rows make anew in each run.
+RANDOM = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{32}\b"
+    r"|datetime\.datetime\([^)]*\)|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
+)
+# Lines of a statement of SQLite that have a constraint each.
+CONSTRAINTS = re.compile(r"(?:^\t(?:CONSTRAINT|CHECK|FOREIGN KEY|PRIMARY KEY|UNIQUE)\b.*\n)+", re.M)
+# The line that Alembic logs before each revision.
+RUNNING = "Running upgrade"
+# The journal's sentence about a revision that it cannot continue.
+REFUSED = re.compile(r"^FAILED: .* was interrupted .*", re.MULTILINE)
+
+
+def dump(url: URL) -> str:
+    """Return all of a schema and its rows, but for what is random or the time in them.
+
+    A batch writes the constraints of a table of SQLite in any order.
+    """
+    text = RANDOM.sub("RANDOM", dump_all(url))
+    return CONSTRAINTS.sub(sort_lines, text) if url.get_backend_name() == "sqlite" else text
+
+
+def sort_lines(lines: re.Match[str]) -> str:
+    """Return the lines with constraints of a statement in alphabetical order."""
+    return "\n".join(sorted(line.strip().rstrip(",") for line in lines[0].splitlines()))
+
+
+def find_histories() -> dict[str, Path]:
+    """Return the folders of revisions by their names."""
+    folders = [FOLDER, *([Path(MORE)] if MORE else [])]
+    return {
+        path.name: path
+        for folder in folders
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and any(path.glob("*.py"))
+    }
+
+
+def put_revisions(history: Path, project: Project) -> None:
+    """Copy the revisions of a history into a project, and let them import what they need."""
+    versions = project.path / "migrations" / "versions"
+    versions.mkdir(parents=True, exist_ok=True)
+    for file in history.glob("*.py"):
+        shutil.copy(file, versions)
+    paths = (project.environment.get("PYTHONPATH"), str(history / "path"))
+    project.environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
+
+def stock_project(history: Path, path: Path, url: URL, setup: Setup, commands: Path) -> Project:
+    """Make a project in which Alembic runs the revisions of a history as it is."""
+    (path / "migrations").mkdir(parents=True)
+    with_driver = url.set(drivername=f"{setup.backend.name}+{setup.driver.name}")
+    text = text_of(with_driver).replace("%", "%%")
+    (path / "alembic.ini").write_text(STOCK_INI.format(url=text), "utf-8")
+    (path / "migrations" / "env.py").write_text(STOCK_ENV, "utf-8")
+    project = Project(path, {})
+    project.use(commands)
+    put_revisions(history, project)
+    return project
+
+
+def move_in(history: Path, project: Project) -> None:
+    """Put the revisions of a history into a new service, as docs/migrating.md says."""
+    (project.path / "migrations" / "versions" / "0001_initial.py").unlink()
+    put_revisions(history, project)
+    project.run("migrations", "repair")
+
+
+def kill_and_finish(service: Project, database: URL, random: Random, revisions: int) -> str | None:
+    """Kill an upgrade at a random moment, upgrade again, and return the dump.
+
+    None if the journal refuses to go on. A revision that the kill comes after is one of all.
+    """
+    started = random.randint(1, revisions)
+    process = service.start("alembic", "upgrade", "heads")
+    assert process.stdout
+    for line in process.stdout:
+        started -= RUNNING in line
+        if not started:
+            break
+    sleep(random.expovariate(50))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    code, output = service.complete("alembic", "upgrade", "heads")
+    if code and REFUSED.search(output):
+        return None
+    assert code == 0, output
+    return dump(database)
+
+
+def reason_of(failure: CommandFailed) -> str:
+    """Return the line in which a command says why it failed, and not where to read more."""
+    lines = str(failure).strip().splitlines()
+    return next(line for line in reversed(lines) if ERROR.match(line))
