@@ -55,6 +55,7 @@ uv run alembic check
 uv run alembic downgrade base
 uv run alembic upgrade head
 uv run migrations drift
+uv run migrations plan --new --format markdown > plan.md
 """
 
 

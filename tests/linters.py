@@ -43,7 +43,8 @@ def check_rights(workflow: Path) -> None:
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
     assert content["permissions"] == {}
     for name, job in content["jobs"].items():
-        assert job["permissions"] in ({}, {"contents": "read"}), name
+        needed = {"pull-requests": "write"} if name == "comment" else {"contents": "read"}
+        assert job["permissions"] in ({}, needed), name
 
 
 @cache

@@ -179,6 +179,20 @@ def test_text_and_markdown(pending: Project, setup: Setup) -> None:
 
 
 @pytest.mark.parametrize("setup", PROGRAMS[:1], ids=str)
+def test_new_revisions_on_an_empty_database(pending: Project) -> None:
+    """In CI, where the database has nothing: what is released is not shown."""
+    pending.git("init", "--quiet", "--initial-branch=main")
+    pending.git("add", "migrations/versions/0001_initial.py", "migrations/versions/history.txt")
+    pending.git("commit", "--quiet", "--message=Released")
+    pending.run("alembic", "downgrade", "base")
+
+    plan = json.loads(pending.run("migrations", "plan", "--new", "--format", "json"))
+
+    assert plan["current"] == ["0001"]
+    assert [revision["revision"] for revision in plan["revisions"]] == ["0002", "0003", "0004"]
+
+
+@pytest.mark.parametrize("setup", PROGRAMS[:1], ids=str)
 def test_nothing_is_pending(service: Project) -> None:
     service.run("alembic", "upgrade", "head")
 

@@ -8,11 +8,13 @@ from functools import partial
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
+from alembic.util import to_tuple
 from alembic_guardrails.commands.lint import read_revisions
 from alembic_guardrails.commands.sql import render
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.errors import reason
 from alembic_guardrails.history.moved import check_not_moved
+from alembic_guardrails.history.released import choose_revisions
 from alembic_guardrails.history.superseded import check_not_superseded
 from alembic_guardrails.lint.settings import read_ignored
 from alembic_guardrails.offline import run_offline
@@ -33,17 +35,23 @@ FORMATS = ("text", "json", "markdown")
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", dest="form", help="%(default)s by default"
+        "--new",
+        action="store_true",
+        help="the revisions that are not released, whatever the database has",
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", dest="form", help="of the output; %(default)s"
     )
 
 
-def plan(config: Config, form: str = "text") -> None:
+def plan(config: Config, new: bool = False, form: str = "text") -> None:
     """Show what the pending revisions will do to this database, statement by statement.
 
     Runs them in a temporary database that is built up to the revision of the real one, and looks
     at the locks that each statement takes, whom they stop, and whether rows are read or written
     anew. The rows and the size of a table come from the statistics of the real database, which is
-    only read. Without a database it shows the statements and what lint finds.
+    only read. Without a database it shows the statements and what lint finds. CI has an empty
+    database: `--new` shows the revisions that are not released, on the schema of those that are.
 
     Raises:
         CommandError: The temporary database cannot be created, or a revision fails in it.
@@ -55,7 +63,11 @@ def plan(config: Config, form: str = "text") -> None:
     except (UnreachableError, DBAPIError, OSError) as error:
         found = plan_without_database(config, directory, url, reason(error))
     else:
-        found = plan_with_database(config, directory, url, current)
+        pending = find_pending(directory, current)
+        if new:
+            pending, _ = choose_revisions(config, directory, None)
+            current = find_bases(pending)
+        found = plan_with_database(config, url, current, pending)
     add_findings(config, directory, found.revisions)
     write = {"json": as_json, "markdown": as_markdown}.get(form)
     shown = write(found) if write else as_text(found, shutil.get_terminal_size((120, 24)).columns)
@@ -76,15 +88,21 @@ def read_current(directory: ScriptDirectory, connection: Connection) -> list[str
     return current
 
 
+def find_bases(scripts: Sequence[Script]) -> list[str]:
+    """Return the revisions that these follow, and that are not among them."""
+    own = {script.revision for script in scripts}
+    parents = (parent for script in scripts for parent in to_tuple(script.down_revision, ()))
+    return [*dict.fromkeys(parent for parent in parents if parent not in own)]
+
+
 def plan_with_database(
-    config: Config, directory: ScriptDirectory, url: URL, current: Sequence[str]
+    config: Config, url: URL, current: Sequence[str], pending: Sequence[Script]
 ) -> Plan:
     """Return what the pending revisions do, measured in a temporary database.
 
     Raises:
         CommandError: The temporary database cannot be created, or a revision fails in it.
     """
-    pending = find_pending(directory, current)
     planned: list[PlannedRevision] = []
     if pending:
         with temporary_database_beside(config, url) as temporary:
