@@ -39,11 +39,11 @@ sqlite: changing-column-type
 postgresql: adding-field-with-default
     table.add_column(sa.Column('key', sa.Uuid, server_default=sa.text('gen_random_uuid()')))
 mysql: adding-field-with-default
-    op.add_column('customers', sa.Column('key', sa.Uuid, server_default=sa.text('(uuid())')))
+    op.add_column('customers', sa.Column('key', sa.String(36), server_default=sa.text('(uuid())')))
 sqlite: adding-field-with-default
     op.add_column('customers', sa.Column('key', sa.Integer, server_default=sa.text('(random())')))
 all: adding-field-with-default
-    op.add_column('customers', sa.Column('a', sa.Integer, sa.Computed('id + 1', True)))
+    op.add_column('customers', sa.Column('a', sa.Integer, sa.Computed('n + 1', True)))
 sqlite: adding-field-with-default
     op.add_column('customers', sa.Column('a', sa.DateTime, server_default=sa.func.now()))
 postgresql: adding-field-with-default

@@ -47,18 +47,18 @@ def span_of_instruction(code: CodeType, instruction: int, line: int) -> Span:
     if first is None or last is None or begin is None or end is None:
         return Span(line)
     texts = [linecache.getline(code.co_filename, number) for number in (first, last)]
-    return Span(first, column(texts[0], begin), last, column(texts[1], end))
+    return Span(first, column_of(texts[0], begin), last, column_of(texts[1], end))
 
 
 def span_of_node(node: ast.stmt | ast.expr, lines: Sequence[str]) -> Span:
     """Return where a node of a syntax tree is in its file; of a block, its first line."""
     first, last = node.lineno, node.end_lineno or node.lineno
-    begin = column(lines[first - 1], node.col_offset)
+    begin = column_of(lines[first - 1], node.col_offset)
     if getattr(node, "body", None):
         return Span(first, begin, first, len(lines[first - 1].rstrip()) + 1)
-    return Span(first, begin, last, column(lines[last - 1], node.end_col_offset or 0))
+    return Span(first, begin, last, column_of(lines[last - 1], node.end_col_offset or 0))
 
 
-def column(text: str, offset: int) -> int:
+def column_of(text: str, offset: int) -> int:
     """Return the column for an offset, which Python counts in bytes from 0."""
     return len(text.encode()[:offset].decode(errors="replace")) + 1 if text else offset + 1

@@ -14,7 +14,7 @@ from alembic_guardrails._alembic import render_type
 from alembic_guardrails.lint.rule import Reading
 from alembic_guardrails.lint.subject import Subject
 from alembic_guardrails.offline.recorder import Step
-from alembic_guardrails.places import Span
+from alembic_guardrails.places import Span, column_of
 from sqlalchemy import Dialect
 from sqlalchemy.types import TypeEngine, to_instance
 
@@ -128,7 +128,7 @@ def allow(step: Step, reading: Reading, rule: str, reason: str) -> str:
 def copy_statement(span: Span, reading: Reading, comment: str = "") -> str:
     """Return the statement of a revision around a span, with the blocks that it is in."""
     lines = reading.source.text.splitlines()
-    path = statements_around(span, reading.source.tree)
+    path = statements_around(span, reading.source.tree, lines)
     if not path:
         return lines[span.line - 1].strip() + comment
     *blocks, statement = path
@@ -161,14 +161,14 @@ def header(block: ast.stmt, lines: list[str]) -> list[str]:
     return lines[block.lineno - 1 : max(body[0].lineno - 1, block.lineno)]
 
 
-def statements_around(span: Span, tree: ast.Module) -> list[ast.stmt]:
+def statements_around(span: Span, tree: ast.Module, lines: Sequence[str]) -> list[ast.stmt]:
     """Return the statement around a span, after the `with` and `for` blocks that it is in.
 
     Other blocks, such as `if`, are left out with all that is around them.
     """
     path: list[ast.stmt] = []
     node: ast.AST = tree
-    while inner := next((child for child in children(node) if contains(child, span)), None):
+    while inner := next((child for child in children(node) if contains(child, span, lines)), None):
         is_inside = path and isinstance(path[-1], ast.With | ast.For) and inner in path[-1].body
         path = [*path, inner] if is_inside else [inner]
         node = inner
@@ -183,11 +183,11 @@ def split_block(span: Span, reading: Reading, spans: Sequence[Span]) -> tuple[st
     lines = reading.source.text.splitlines()
     node: ast.AST = reading.source.tree
     blocks: list[ast.With] = []
-    while inner := next((child for child in children(node) if contains(child, span)), None):
+    while inner := next((child for child in children(node) if contains(child, span, lines)), None):
         apart: list[ast.stmt] = []
         rest: list[ast.stmt] = []
         for child in children(node):
-            has_one = any(contains(child, other) for other in spans)
+            has_one = any(contains(child, other, lines) for other in spans)
             (apart if has_one else rest).append(child)
         if inner in rest:
             return copy_block(apart, blocks, lines), copy_block(rest, blocks, lines)
@@ -217,6 +217,11 @@ def children(node: ast.AST) -> Iterator[ast.stmt]:
             yield from child.body
 
 
-def contains(node: ast.stmt, span: Span) -> bool:
-    """Whether a span begins in the lines of a statement."""
-    return node.lineno <= span.line <= (node.end_lineno or node.lineno)
+def contains(node: ast.stmt, span: Span, lines: Sequence[str]) -> bool:
+    """Whether a span begins in a statement, of which a line can have several."""
+    last = node.end_lineno or node.lineno
+    first_column = column_of(lines[node.lineno - 1], node.col_offset)
+    last_column = column_of(lines[last - 1], node.end_col_offset or 0)
+    if not span.end_line:  # a line without columns
+        return node.lineno <= span.line <= last
+    return (node.lineno, first_column) <= (span.line, span.column) < (last, last_column)

@@ -29,22 +29,26 @@ def describe(report: Report) -> dict[str, Any]:
     }
 
 
-def describe_finding(finding: Finding) -> dict[str, Any]:
-    """Return a finding as a dictionary."""
+def describe_place(finding: Finding) -> dict[str, Any]:
+    """Return the place of a finding as a dictionary."""
     span = finding.span
-    place = {
+    return {
         "path": relative(finding.path),
         "line": span.line,
         "column": span.column,
         "end_line": span.end_line or None,
         "end_column": span.end_column or None,
     }
+
+
+def describe_finding(finding: Finding) -> dict[str, Any]:
+    """Return a finding as a dictionary."""
     advice = finding.help
     return {
         "rule": finding.rule,
         "severity": finding.severity.value,
         "message": finding.message,
-        "place": place if finding.path else None,
+        "place": describe_place(finding) if finding.path else None,
         "details": finding.details,
         "help": advice
         and {

@@ -5,6 +5,7 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from alembic.config import Config
 from alembic_guardrails.output.finding import Finding, Report
@@ -52,6 +53,6 @@ def describe_result(finding: Finding, names: list[str]) -> dict[str, Any]:
         region = {"startLine": span.line, "startColumn": span.column}
         if span.end_line:
             region |= {"endLine": span.end_line, "endColumn": span.end_column}
-        file = {"uri": path_in_repository(finding.path), "uriBaseId": "%SRCROOT%"}
+        file = {"uri": quote(path_in_repository(finding.path)), "uriBaseId": "%SRCROOT%"}
         result["locations"] = [{"physicalLocation": {"artifactLocation": file, "region": region}}]
     return result
