@@ -1,10 +1,12 @@
 """The guard: on a SQLite file for real, and what needs no server of the others."""
 
 import logging
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -330,11 +332,48 @@ def test_the_database_is_logged_without_its_password(
     url = SimpleNamespace(username="me", host="server", database="db", password="secret")
     with caplog.at_level(logging.INFO, "alembic.guard"):
         guard = guard_on(BaseGuard, Recorder(engine=SimpleNamespace(url=url)))
-        guard.log_database()
+        guard.log_begin({"lock_timeout": "300ms", "statement_timeout": "0ms"})
         project.upgrade()
-    assert "Migrating me@server/db" in caplog.messages
-    assert any(message.endswith("app.db") for message in caplog.messages)
+    assert caplog.messages[0] == (
+        "Migrating me@server/db, waiting up to 120 s for locks (lock_timeout = 300ms)"
+    )
+    assert re.match(r"Migrating \S*app\.db, waiting up to 120 s for locks", caplog.messages[1])
     assert "secret" not in caplog.text
+
+
+def test_a_run_ends_with_what_it_did(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.revision("one", CREATE)
+    project.revision("two", "pass", down="one")
+    ends = []
+    actions: tuple[Callable[[], None], ...] = (
+        project.upgrade,
+        project.upgrade,
+        partial(command.downgrade, project.config(), "-1"),
+        partial(command.stamp, project.config(), "two"),
+    )
+    for action in actions:
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "alembic.guard"):
+            action()
+        ends.append(re.sub(r"\d\.\d s", "T s", caplog.messages[-1]))
+
+    assert ends == [
+        "The database is at revision two: ran 2 revisions in T s",
+        "The database is at revision two: no revision was run",
+        "The database is at revision one: ran 1 revision in T s",
+        "The database is at revision two: no revision was run",
+    ]
+
+
+def test_a_run_says_how_long_it_waited(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.revision("one", CREATE)
+
+    with writer(project) as end, caplog.at_level(logging.INFO, "alembic.guard"):
+        threading.Timer(0.4, end).start()
+        project.upgrade()
+
+    said = caplog.messages[-1]
+    assert re.search(r": ran 1 revision in \S+ s, 0\.\d s of it waiting for locks$", said)
 
 
 # Waiting and trying again
@@ -352,12 +391,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_lock_is_asked_for_until_it_is_there(clock: list[float]) -> None:
     answers = iter([False, False, True])
-    locks.acquire(lambda: next(answers), "another migration", 10, str)
+    assert locks.acquire(lambda: next(answers), "another migration", 10, str) == 0.3
     assert clock == [0.15, 0.15]
 
 
 def test_a_lock_is_asked_for_once_if_there_is_no_time(clock: list[float]) -> None:
-    locks.acquire(lambda: True, "another migration", 0, str)
+    assert locks.acquire(lambda: True, "another migration", 0, str) == 0
     with pytest.raises(CommandError, match=r"^Another migration still holds the lock"):
         locks.acquire(lambda: False, "another migration", 0, str)
     assert len(clock) == 1
@@ -379,7 +418,7 @@ def settings(**values: Any) -> MigrationSettings:
 
 
 def test_pauses_grow(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
-    locks.retry("upgrade a -> b", fails(7), settings())
+    assert locks.retry("upgrade a -> b", fails(7), settings()) == sum(clock) > 0
     assert clock == [0.6, 1.2, 2.4, 4.8, 5, 5, 5]
     assert caplog.messages == ["upgrade a -> b: a lock is not available, trying again"] * 7
 

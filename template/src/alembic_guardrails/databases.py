@@ -32,21 +32,29 @@ LOCALE_COLUMNS = (
 )  # fmt: skip
 
 
-def create_database(url: URL) -> None:
+def create_database(url: URL) -> bool:
     """Create the database of `url`, or the folder of a SQLite file, unless it is there.
+
+    Returns whether it was created.
 
     Raises:
         UnreachableError: The server cannot be connected to.
         DBAPIError: The server refuses to create the database.
     """
     if url.get_backend_name() == "sqlite":
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    elif not can_connect(url):
-        try:
-            run_on_server("CREATE DATABASE", url, like=url.database)
-        except DBAPIError:
-            if not can_connect(url):  # another process can have created it
-                raise
+        folder = Path(str(url.database)).parent
+        is_missing = not folder.is_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        return is_missing
+    if can_connect(url):
+        return False
+    try:
+        run_on_server("CREATE DATABASE", url, like=url.database)
+    except DBAPIError:
+        if not can_connect(url):  # another process can have created it
+            raise
+        return False
+    return True
 
 
 def can_connect(url: URL) -> bool:

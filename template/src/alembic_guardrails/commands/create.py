@@ -16,8 +16,13 @@ def create(config: Config) -> None:
     """
     url = read_settings(config).database_url
     try:
-        create_database(url)
+        is_new = create_database(url)
     except (DBAPIError, OSError) as error:
         raise CommandError(
             f"The database {url.database} cannot be created: {reason(error)}"
         ) from error
+    # A SQLite file comes with the first connection.
+    is_file = url.get_backend_name() == "sqlite"
+    name = f"The folder of {url.database}" if is_file else f"The database {url.database}"
+    said = "was created" if is_new else "is there already"
+    config.print_stdout("%s %s; `alembic upgrade head` brings its tables.", name, said)

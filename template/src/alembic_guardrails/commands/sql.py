@@ -18,7 +18,7 @@ from alembic_guardrails.revisions import read_bases
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
-        "-r", "--rev-range", help="START:END, START included; the default is what is not released"
+        "-r", "--rev-range", metavar="START:END", help="default: what is not released"
     )
 
 

@@ -1,5 +1,6 @@
 """What the guard does on every database."""
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
@@ -13,9 +14,13 @@ from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.failure import Activity
 from alembic_guardrails.guard.heads import HeadsCheck, name_heads
 from alembic_guardrails.guard.locks import acquire, logger
+from alembic_guardrails.output.finding import count
 from alembic_guardrails.settings import MigrationSettings
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
+
+# How databases write that there is no limit.
+NO_LIMIT = ("0", "0ms")
 
 
 class BaseGuard:
@@ -45,6 +50,10 @@ class BaseGuard:
         self.committed_heads: Collection[str] | None = None
         self.has_committed = False
         self.is_running = False
+        # For the line at the end: how many revisions ran, since when, and how long for locks.
+        self.step_count = 0
+        self.started = time.monotonic()
+        self.waited = 0.0
         self.is_stamp = is_stamp(context)
         self.is_callers_connection = "connection" in cast(Config, context.config).attributes
         # A caller who began a transaction also ends it.
@@ -70,7 +79,7 @@ class BaseGuard:
     def acquire_lock(self) -> None:
         """Wait until no other migration of this database runs."""
         seconds = self.settings.migration_wait
-        acquire(self.try_lock, self.lock_holder, seconds, self.describe_state)
+        self.waited += acquire(self.try_lock, self.lock_holder, seconds, self.describe_state)
 
     def before_revision(self) -> None:
         """Prepare the connection for the transaction of the next revision."""
@@ -107,10 +116,7 @@ class BaseGuard:
         """Guard the block, which runs the command."""
         self.activity.describe_state = self.describe_state
         self.activity.advise = self.advise
-        self.log_database()
-        limits = self.set_limits()
-        values = "".join(f", {name} = {value}" for name, value in limits.items())
-        logger.info("Waiting up to %g s for locks%s", self.settings.migration_wait, values)
+        self.log_begin(self.set_limits())
         self.wrap_steps()
         for name, listener in self.listeners():
             event.listen(self.connection, name, listener)
@@ -119,6 +125,7 @@ class BaseGuard:
             yield
             if not self.in_transaction:
                 self.heads.check()
+            self.log_end()
         except BaseException as error:
             # An error in here would hide the first one.
             with suppress(Exception):
@@ -152,11 +159,29 @@ class BaseGuard:
         """Record that no statement runs."""
         self.activity.statement = ""
 
-    def log_database(self) -> None:
-        """Log which database is migrated, and as which user."""
+    def log_begin(self, limits: Mapping[str, str]) -> None:
+        """Log which database is migrated, as which user, and the limits that are set."""
         url = self.connection.engine.url
         database = f"{url.username or ''}@{url.host or ''}/{url.database or ''}"
-        logger.info("Migrating %s", database.removeprefix("@/"))
+        values = [f"{name} = {value}" for name, value in limits.items() if value not in NO_LIMIT]
+        logger.info(
+            "Migrating %s, waiting up to %g s for locks%s",
+            database.removeprefix("@/"),
+            self.settings.migration_wait,
+            f" ({', '.join(values)})" if values else "",
+        )
+
+    def log_end(self) -> None:
+        """Log where the database is, how many revisions ran, and how long that took."""
+        heads = self.heads.expected if self.step_count else self.committed_heads
+        place = f"The database is at revision {name_heads(heads or ())}"
+        if self.is_stamp or not self.step_count:
+            logger.info("%s: no revision was run", place)
+            return
+        seconds = time.monotonic() - self.started
+        waited = f", {self.waited:.1f} s of it waiting for locks" if self.waited else ""
+        ran = count(self.step_count, "revision")
+        logger.info("%s: ran %s in %.1f s%s", place, ran, seconds, waited)
 
     def wrap_steps(self) -> None:
         """Make Alembic run each revision through `run_revision`."""
@@ -169,6 +194,7 @@ class BaseGuard:
             for step in plan(heads, context):
                 self.before_revision()
                 self.activity.step = step
+                self.step_count += 1
                 self.is_repeatable = is_repeatable(step)
                 step.migration_fn = self.wrap(step, step.migration_fn)
                 yield step

@@ -24,15 +24,16 @@ def format_milliseconds(seconds: float) -> str:
 
 def acquire(
     try_lock: Callable[[], bool], holder: str, seconds: float, describe_state: Callable[[], str]
-) -> None:
-    """Call `try_lock` until it returns True, for `seconds` at most.
+) -> float:
+    """Call `try_lock` until it returns True, for `seconds` at most; return how long that took.
 
     `describe_state` says for the message what the command has changed.
 
     Raises:
         CommandError: The holder, another session, has not released the lock in that time.
     """
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
+    deadline = started + seconds
     is_logged = False
     while not try_lock():
         if time.monotonic() > deadline:
@@ -44,22 +45,26 @@ def acquire(
             logger.warning("Waiting for %s on this database to finish", holder)
             is_logged = True
         time.sleep(uniform(0.05, 0.15))  # noqa: S311
+    return time.monotonic() - started if is_logged else 0
 
 
-def retry(step: str, attempt: Callable[[], None], settings: MigrationSettings) -> None:
+def retry(step: str, attempt: Callable[[], None], settings: MigrationSettings) -> float:
     """Call `attempt` again, after growing pauses, while a lock is not available.
 
-    `step` names the revision in messages.
+    Returns how many seconds were lost, failed attempts included. `step` names the revision in
+    messages.
 
     Raises:
         CommandError: The lock was not available for as long as `migration_wait` says.
     """
     seconds = settings.migration_wait
-    deadline = time.monotonic() + seconds
+    started = last = time.monotonic()
+    deadline = started + seconds
     pause = settings.migration_lock_timeout
     while True:
         try:
-            return attempt()
+            attempt()
+            return last - started
         except LockNotAvailableError as error:
             pause = min(pause * 2, 5)
             if time.monotonic() + pause > deadline:
@@ -69,3 +74,4 @@ def retry(step: str, attempt: Callable[[], None], settings: MigrationSettings) -
                 ) from error
             logger.warning("%s: a lock is not available, trying again", step)
             time.sleep(uniform(pause / 2, pause))  # noqa: S311
+            last = time.monotonic()

@@ -97,7 +97,7 @@ class MySQLGuard(BaseGuard):
                     raise
                 raise LockNotAvailableError(str(getattr(error, "orig", error))) from error
 
-        retry(self.step, attempt, self.settings)
+        self.waited += retry(self.step, attempt, self.settings)
 
     def execute_change(self, execute: Callable[[], None]) -> None:
         """Execute one statement; let it change a table that has dates that are forbidden by now.

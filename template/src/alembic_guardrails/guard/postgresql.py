@@ -96,7 +96,7 @@ class PostgreSQLGuard(BaseGuard):
             self.connection.commit()
 
     def run_revision(self, step: str, migrate: Callable[[], None]) -> None:
-        retry(step, lambda: self.attempt(migrate), self.settings)
+        self.waited += retry(step, lambda: self.attempt(migrate), self.settings)
 
     def begin_statement(self, _: object, __: object, statement: str, *details: object) -> None:
         super().begin_statement(_, __, statement, *details)

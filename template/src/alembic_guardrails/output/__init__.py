@@ -31,8 +31,9 @@ FORMATS = ("text", "json", "github", "sarif")
 
 def add_format_argument(parser: ArgumentParser) -> None:
     """Add the option `--format`."""
+    listed = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", dest="form", help="of the output; %(default)s"
+        "--format", choices=FORMATS, default="text", dest="form", metavar="FORM", help=listed
     )
 
 
