@@ -4,6 +4,7 @@
 """
 
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +86,11 @@ def updated(name: str) -> str:
     """The page of this name, with its table as it has to be."""
     before, start, rest = page(name).read_text(encoding="utf-8").partition(START.format("Made"))
     _, end, after = rest.partition(END)
-    return f"{before}{start}\n" + "\n".join(TABLES[name]()) + f"\n\n{end}{after}"
+    text = f"{before}{start}\n" + "\n".join(TABLES[name]()) + f"\n\n{end}{after}"
+    # As `ruff format` has the code in it.
+    command = ("ruff", "format", "--quiet", "--stdin-filename", str(page(name)), "-")
+    formatted = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    return formatted.stdout
 
 
 def page(name: str) -> Path:

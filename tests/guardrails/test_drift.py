@@ -107,7 +107,13 @@ def test_a_database_that_cannot_be_read(migrated: Project) -> None:
 
 def test_create(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "sqlite:///new/app.db")
-    create(project.config())
+    for said in ("was created", "is there already"):
+        config = project.config()
+        create(config)
+        assert isinstance(config.stdout, StringIO)
+        assert config.stdout.getvalue() == (
+            f"The folder of new/app.db {said}; `alembic upgrade head` brings its tables.\n"
+        )
     assert (project.path / "new").is_dir()
 
     (project.path / "file").write_text("")

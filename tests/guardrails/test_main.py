@@ -89,18 +89,12 @@ def test_arguments_that_cannot_be_understood(
     assert "migrations" in capsys.readouterr().err
 
 
-def test_create(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+def test_create(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"sqlite:///{project.path}/data/other.db"
 
     assert run("-x", f"url={url}", "create") == run("create", "-x", f"url={url}") == 0
     assert (project.path / "data").is_dir()
-    said = capfd.readouterr()
-    assert not said.err
-    folder = f"The folder of {project.path}/data/other.db"
-    assert said.out == (
-        f"{folder} was created; `alembic upgrade head` brings its tables.\n"
-        f"{folder} is there already; `alembic upgrade head` brings its tables.\n"
-    )
+    assert not capsys.readouterr().err
 
 
 def test_an_error_is_a_sentence(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
