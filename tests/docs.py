@@ -17,7 +17,8 @@ sys.path += [str(ROOT / "extensions"), str(ROOT / "template" / "src")]
 from alembic_guardrails.lint.explain import TITLES, database_of, example  # noqa: E402
 from alembic_guardrails.lint.rules import RULES  # noqa: E402
 from drivers import BACKENDS  # noqa: E402
-from matrix import QUESTIONS, Setup, values  # noqa: E402
+from fuzz import rendered  # noqa: E402
+from matrix import FIRST, QUESTIONS, Setup, values  # noqa: E402
 
 START, END = "<!-- {} from the code: uv run python tests/docs.py -->\n", "<!-- end -->"
 
@@ -69,6 +70,13 @@ def rules() -> Iterator[str]:
             yield f"```python\n# after: {piece.where}\n{piece.text}\n```\n"
 
 
+def recipes() -> Iterator[str]:
+    """The recipes of a service on PostgreSQL, without their introduction."""
+    [setup] = (setup for setup in FIRST if setup.backend.name == "postgresql")
+    page = rendered(**setup.answers())["docs/migrations.md"]
+    yield page[page.index("\n## ") + 1 :].rstrip()
+
+
 def code(*names: str) -> str:
     """Names as code, with commas."""
     return ", ".join(f"`{name}`" for name in names)
@@ -78,6 +86,7 @@ TABLES = {
     "decisions/README": decisions,
     "drivers": drivers,
     "questions": questions,
+    "recipes": recipes,
     "rules": rules,
 }
 
