@@ -9,10 +9,9 @@ has done is looked up when a later run needs to know.
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from alembic.util import CommandError
 from alembic_guardrails._alembic import wrap_result
@@ -40,7 +39,6 @@ from sqlalchemy import (
     event,
     inspect,
 )
-from sqlalchemy.dialects.mysql import Insert, insert
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -86,8 +84,7 @@ WAYS_OUT = (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """How far a revision came.
 
     `done` statements are done, which `digest` identifies; the one that `running` identifies began
@@ -129,10 +126,14 @@ class Journal:
         # A revision can choose another database by USE.
         database = str(connection.exec_driver_sql("SELECT DATABASE()").scalar())
         self.table = TABLE.to_metadata(MetaData(), schema=database)
+        self.name = connection.dialect.identifier_preparer.format_table(self.table)
         self.catalog: Catalog | None = None
         self.is_off = True
         self.has_entry_apart = False
         self.entry = self.read()
+        # What runs, counts and skips the statements of the revision that runs.
+        self.progress: RevisionProgress | None = None
+        self.listeners: list[tuple[Any, str, Callable[..., Any]]] = []
 
     def read(self) -> Entry | None:
         """Read what the database knows of an interrupted revision."""
@@ -142,41 +143,44 @@ class Journal:
         entries = [Entry(*row[1:]) for row in self.connection.execute(query).all()]
         if not entries:
             return None
-        return replace(entries[0], obstacle=entries[-1].obstacle)
+        return entries[0]._replace(obstacle=entries[-1].obstacle)
 
     def write(self, entry: Entry | None) -> None:
         """Write an entry, or none, to be committed together with what it says."""
         with self.off():
             if entry:
-                self.connection.execute(self.replacing(1, entry))
-            elif self.has_entry_apart:
-                self.connection.execute(self.table.delete())
-            else:  # locks no more than this row
-                self.connection.execute(self.table.delete().where(self.table.c.id == 1))
+                self.replace(self.connection, 1, entry)
+            else:  # locks no more than is there
+                rows = "" if self.has_entry_apart else " WHERE id = 1"
+                self.connection.exec_driver_sql(f"DELETE FROM {self.name}{rows}")  # noqa: S608
         self.entry = entry
 
     @property
     def is_writing(self) -> bool:
         """Whether a statement that runs now is the journal's, while a revision runs."""
-        return self.is_off and INFO in self.connection.info
+        return self.is_off and self.progress is not None
 
     @property
     def obstacle(self) -> str:
         """Why the revision that runs could not continue after an interruption, if so."""
-        progress: RevisionProgress | None = self.connection.info.get(INFO)
-        return progress.now.obstacle if progress else (self.entry.obstacle if self.entry else "")
+        if self.progress:
+            return self.progress.now.obstacle
+        return self.entry.obstacle if self.entry else ""
 
-    def replacing(self, row: int, entry: Entry) -> Insert:
-        """Return a statement that writes an entry, in one round trip."""
-        values = asdict(entry)
-        return insert(self.table).values(id=row, **values).on_duplicate_key_update(**values)
+    def replace(self, connection: Connection, row: int, entry: Entry) -> None:
+        """Write an entry in one round trip, with no work for the compiler of SQLAlchemy."""
+        values = (row, *entry)
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        marks = ", ".join([mark] * len(values))
+        query = f"REPLACE INTO {self.name} VALUES ({marks})"  # noqa: S608
+        connection.exec_driver_sql(query, values)
 
     def write_apart(self, entry: Entry) -> None:
         """Commit an entry on a connection of its own, for what a rollback does not undo."""
         with self.off(), suppress(SQLAlchemyError), self.connection.engine.connect() as connection:
             limits = "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1"
             connection.exec_driver_sql(limits)
-            connection.execute(self.replacing(2, entry))
+            self.replace(connection, 2, entry)
             connection.commit()
             self.has_entry_apart = True
 
@@ -215,11 +219,11 @@ class Journal:
         if not self.exists and not is_repeatable:
             self.table.create(self.connection)
             self.exists = True
-        self.known = self.entry or Entry(step)
-        progress = RevisionProgress(self, self.known, is_repeatable)
-        self.connection.info[INFO] = progress
+        progress = RevisionProgress(self, self.entry or Entry(step), is_repeatable)
+        self.progress = self.connection.info[INFO] = progress
+        self.listen()
         try:
-            with progress.listening(), self.off(False):
+            with self.off(False):
                 yield
                 progress.check_end()
         except Exception:
@@ -227,9 +231,75 @@ class Journal:
                 progress.settle()
             raise
         finally:
-            self.connection.info.pop(INFO, None)
+            self.progress = self.connection.info[INFO] = None
         if self.entry or self.has_entry_apart:
             self.write(None)  # with the new version
+
+    def listen(self) -> None:
+        """Have statements run through the revision's progress, from now to the command's end.
+
+        To listen anew for each revision would take longer than what a short one does.
+        """
+        if self.listeners:
+            return
+        engine = self.connection.engine
+        self.listeners = [
+            (engine, "do_execute", self.do_execute),
+            (engine, "do_execute_no_params", self.do_execute_no_params),
+            (engine, "do_executemany", self.do_executemany),
+            (self.connection, "commit", self.before_commit),
+            (self.connection, "rollback", self.before_rollback),
+            (Engine, "before_cursor_execute", self.before_statement),
+        ]
+        for target, name, listener in self.listeners:
+            event.listen(target, name, listener)
+
+    def stop(self) -> None:
+        """Stop to listen."""
+        for target, name, listener in self.listeners:
+            event.remove(target, name, listener)
+        self.listeners = []
+
+    def do_execute(self, cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
+        """Run a statement in the place of the dialect, or skip it."""
+        run = partial(context.dialect.do_execute, cursor, sql, parameters, context)
+        return self.execute(run, cursor, sql, parameters, context)
+
+    def do_execute_no_params(self, cursor: Any, sql: str, context: Any) -> bool:
+        """Run a statement in the place of the dialect, or skip it."""
+        run = partial(context.dialect.do_execute_no_params, cursor, sql, context)
+        return self.execute(run, cursor, sql, (), context)
+
+    def do_executemany(self, cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
+        """Run a statement in the place of the dialect, or skip it."""
+        run = partial(context.dialect.do_executemany, cursor, sql, parameters, context)
+        return self.execute(run, cursor, sql, parameters, context)
+
+    def execute(
+        self, run: Callable[[], None], cursor: Any, sql: str, parameters: Any, context: Any
+    ) -> bool:
+        """Have a statement of the revision run or skipped; return whether one of them was done."""
+        if not self.progress or self.is_off or context.root_connection is not self.connection:
+            return False
+        self.progress.execute(run, cursor, sql, parameters, context)
+        return True
+
+    def before_commit(self, connection: Connection) -> None:
+        """Have an entry written that is committed together with what the revision commits."""
+        if self.progress and not self.is_off:
+            self.progress.before_commit()
+
+    def before_rollback(self, connection: Connection) -> None:
+        """Have it remembered that an entry may be rolled back."""
+        if self.progress and not self.is_off:
+            self.progress.before_rollback()
+
+    def before_statement(
+        self, connection: Connection, _: Any, sql: str, parameters: Any, context: Any, __: bool
+    ) -> None:
+        """Have a statement noted that runs on another connection."""
+        if self.progress and not self.is_off and connection is not self.connection:
+            self.progress.note_elsewhere(connection, sql, parameters)
 
     def expect_end(self) -> None:
         """Do nothing unless a revision is interrupted.
@@ -294,52 +364,15 @@ class RevisionProgress:
         is_running = bool(self.known.running) and self.now.done == self.known.done
         return self.now.done < self.known.done or is_running
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Have statements run through this object."""
-        engine = self.connection.engine
-        listeners: list[tuple[Any, str, Callable[..., Any]]] = [
-            (engine, "do_execute", self.do_execute),
-            (engine, "do_execute_no_params", self.do_execute_no_params),
-            (engine, "do_executemany", self.do_executemany),
-            (self.connection, "commit", self.before_commit),
-            (self.connection, "rollback", self.before_rollback),
-            (Engine, "before_cursor_execute", self.elsewhere),
-        ]
-        for target, name, listener in listeners:
-            event.listen(target, name, listener)
-        try:
-            yield
-        finally:
-            for target, name, listener in listeners:
-                event.remove(target, name, listener)
-
-    def do_execute(self, cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
-        """Run a statement in the place of the dialect, or skip it."""
-        run = partial(context.dialect.do_execute, cursor, sql, parameters, context)
-        return self.execute(run, cursor, sql, parameters, context)
-
-    def do_execute_no_params(self, cursor: Any, sql: str, context: Any) -> bool:
-        """Run a statement in the place of the dialect, or skip it."""
-        run = partial(context.dialect.do_execute_no_params, cursor, sql, context)
-        return self.execute(run, cursor, sql, (), context)
-
-    def do_executemany(self, cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
-        """Run a statement in the place of the dialect, or skip it."""
-        run = partial(context.dialect.do_executemany, cursor, sql, parameters, context)
-        return self.execute(run, cursor, sql, parameters, context)
-
     def execute(
         self, run: Callable[[], None], cursor: Any, sql: str, parameters: Any, context: Any
-    ) -> bool:
-        """Run a statement of the revision, or skip it; return whether one of them was done."""
-        if self.journal.is_off or context.root_connection is not self.connection:
-            return False
+    ) -> None:
+        """Run a statement of the revision, or skip it."""
         effect = read_effect(sql)
         is_repeatable = bool(context.execution_options.get(REPEATABLE))
         if is_repeatable or self.is_repeatable:
             self.run_repeatable(effect, run)
-            return True
+            return
         if self.has_failed:
             self.obstruct("it went on after a statement that failed")
             self.has_failed = False
@@ -350,14 +383,13 @@ class RevisionProgress:
             if is_returning(effect, context):
                 raise self.refuse(LOST)
             self.skip(cursor, context)
-            return True
+            return
         try:
             self.run_by(action, effect, run)
         except BaseException:
             self.has_failed = True
             self.is_recorded = self.is_durable
             raise
-        return True
 
     def run_repeatable(self, effect: Effect, run: Callable[[], None]) -> None:
         """Run a statement that can run again; try again where that undoes nothing else."""
@@ -408,7 +440,7 @@ class RevisionProgress:
                 raise self.changed()
             return False
         self.chain, self.previous = digest, self.now
-        self.now = replace(self.now, done=self.now.done + 1, digest=digest)
+        self.now = self.now._replace(done=self.now.done + 1, digest=digest)
         if not is_behind:
             return False
         if self.now.done > self.known.done:
@@ -493,8 +525,8 @@ class RevisionProgress:
         if not self.is_recorded:
             before = self.look_up(effect) if action is Action.SCHEMA else ""
             obstacle = self.now.obstacle
-            entry = replace(
-                self.previous, running=self.now.digest, before=before, obstacle=obstacle
+            entry = self.previous._replace(
+                running=self.now.digest, before=before, obstacle=obstacle
             )
             self.begun = effect, entry
             self.write(entry)
@@ -549,11 +581,9 @@ class RevisionProgress:
             or self.catalog.can_roll_back(statement)
         )
 
-    def elsewhere(
-        self, connection: Connection, _: Any, sql: str, parameters: Any, context: Any, __: bool
-    ) -> None:
+    def note_elsewhere(self, connection: Connection, sql: str, parameters: Any) -> None:
         """Note what the revision does on another connection."""
-        if self.journal.is_off or self.is_repeatable or connection is self.connection:
+        if self.is_repeatable:
             return
         kinds = {statement.kind for statement in split(sql, connection.dialect.name)}
         if kinds <= {Kind.READ}:
@@ -568,7 +598,7 @@ class RevisionProgress:
     def obstruct(self, cause: str) -> None:
         """Note why the revision cannot continue after an interruption."""
         if not self.now.obstacle:
-            self.now = replace(self.now, obstacle=cause)
+            self.now = self.now._replace(obstacle=cause)
 
     def write(self, entry: Entry) -> None:
         """Write an entry; one with an obstacle is the last that is needed."""
@@ -587,15 +617,14 @@ class RevisionProgress:
             self.write(self.now)
         self.is_pending = False
 
-    def before_commit(self, connection: Connection) -> None:
+    def before_commit(self) -> None:
         """Write an entry that is committed together with what the revision commits."""
-        if not self.journal.is_off and not self.is_repeatable:
+        if not self.is_repeatable:
             self.record()
 
-    def before_rollback(self, connection: Connection) -> None:
+    def before_rollback(self) -> None:
         """Remember that an entry may be rolled back."""
-        if not self.journal.is_off:
-            self.is_recorded = self.is_durable
+        self.is_recorded = self.is_durable
 
     def commits_rows(self) -> bool:
         """Whether the revision is in an `autocommit_block`."""
@@ -622,10 +651,10 @@ class RevisionProgress:
             if not entry or not entry.running:
                 return
             if entry == self.completed:
-                entry = replace(entry, done=entry.done + 1, digest=entry.running)
+                entry = entry._replace(done=entry.done + 1, digest=entry.running)
             elif not self.begun or entry != self.begun[1] or not self.is_undone(*self.begun):
                 return
-            entry = replace(entry, running="", before="")
+            entry = entry._replace(running="", before="")
             self.journal.write(entry if entry.done or entry.obstacle else None)
             self.journal.commit()
 

@@ -138,6 +138,11 @@ class MySQLGuard(BaseGuard):
             " the command again. It continues at this statement."
         )
 
+    def end(self) -> None:
+        if self.journal:
+            self.journal.stop()
+        super().end()
+
     def release(self) -> None:
         if not self.in_transaction:
             self.connection.rollback()
