@@ -14,10 +14,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 from alembic_guardrails._alembic import become_op, count_result_columns
 from alembic_guardrails.history.naming import naming_as_written
+from alembic_guardrails.offline.definitions import Key
 from alembic_guardrails.offline.failure import Failure, describe_failure
 from alembic_guardrails.offline.names import find_types
 from alembic_guardrails.offline.reflection import reflect_recorded
-from alembic_guardrails.offline.tables import Key, RecordedTable, TableBuilder, Tables
+from alembic_guardrails.offline.tables import RecordedTable, TableBuilder, Tables
 from alembic_guardrails.places import Span, span_of_frame
 from alembic_guardrails.statements import Kind, Statement, split
 from sqlalchemy import URL, Connection, Engine, NullPool, event

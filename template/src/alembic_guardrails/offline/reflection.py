@@ -10,6 +10,10 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import NoSuchTableError
 
 
+class UnknownTableError(Exception):
+    """A revision asks for something that is not known of a table; the message is a sentence."""
+
+
 class RecordedReflection(DefaultDialect):
     """The methods that SQLAlchemy's inspector and `checkfirst` call.
 
@@ -40,6 +44,20 @@ class RecordedReflection(DefaultDialect):
             return tables[None, name]
         raise NoSuchTableError(name)
 
+    def known(self, name: str, schema: str | None) -> RecordedTable:
+        """Return a table of which all is known.
+
+        Raises:
+            UnknownTableError: SQL that is not understood has created or changed it.
+        """
+        table = self.recorded(name, schema)
+        if not table.is_known:
+            raise UnknownTableError(
+                f"SQL creates or changes {name} in a way that is not understood without a database;"
+                " write it with operations of Alembic, so that revisions can inspect the table"
+            )
+        return table
+
     def has_table(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> bool:
@@ -58,7 +76,8 @@ class RecordedReflection(DefaultDialect):
         **kw: Any,
     ) -> bool:
         return self.has_table(connection, table_name, schema) and any(
-            index["name"] == index_name for index in self.recorded(table_name, schema).indexes
+            index["name"] == index_name
+            for index in self.get_indexes(connection, table_name, schema)
         )
 
     def has_sequence(
@@ -90,32 +109,48 @@ class RecordedReflection(DefaultDialect):
     def get_columns(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
-        return [dict(entry) for entry in self.recorded(table_name, schema).columns.values()]
+        return [dict(entry) for entry in self.known(table_name, schema).columns.values()]
 
     def get_pk_constraint(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
-        return dict(self.recorded(table_name, schema).primary_key)
+        return dict(self.known(table_name, schema).primary_key)
 
     def get_foreign_keys(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
-        return copies(self.recorded(table_name, schema).foreign_keys)
+        return copies(self.known(table_name, schema).foreign_keys)
 
     def get_indexes(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
-        return copies(self.recorded(table_name, schema).indexes)
+        table = self.known(table_name, schema)
+        # These keep a unique constraint by an index of its name.
+        kept = table.unique_constraints if self.name != "sqlite" else []
+        return copies(table.indexes) + [
+            {**index_of(key), "duplicates_constraint": key["name"]} for key in kept
+        ]
 
     def get_unique_constraints(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
-        return copies(self.recorded(table_name, schema).unique_constraints)
+        table = self.known(table_name, schema)
+        # MySQL and MariaDB tell no unique index from a unique constraint.
+        is_both = self.name in ("mariadb", "mysql")
+        unique = [index for index in table.indexes if index["unique"] and is_both]
+        return copies(table.unique_constraints) + [
+            {
+                "name": index["name"],
+                "column_names": index["column_names"],
+                "duplicates_index": index["name"],
+            }
+            for index in unique
+        ]
 
     def get_check_constraints(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
-        return copies(self.recorded(table_name, schema).check_constraints)
+        return copies(self.known(table_name, schema).check_constraints)
 
     def get_table_options(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
@@ -126,6 +161,17 @@ class RecordedReflection(DefaultDialect):
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
         return {"text": None}
+
+
+def index_of(key: Entry) -> Entry:
+    """Return what a database says of the index of a unique constraint."""
+    return {
+        "name": key["name"],
+        "column_names": key["column_names"],
+        "unique": True,
+        "include_columns": [],
+        "dialect_options": {},
+    }
 
 
 def copies(entries: list[Entry]) -> list[Entry]:

@@ -1,5 +1,6 @@
 """The tables that operations of revisions build, in the form in which SQLAlchemy reflects them."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -7,7 +8,8 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, ops
 from alembic.operations.schemaobj import SchemaObjects
-from alembic_guardrails.offline.names import find_object
+from alembic_guardrails.autogenerate.created import CREATE_TABLE as CREATED
+from alembic_guardrails.offline.definitions import Key, NotUnderstoodError, read_operations
 from alembic_guardrails.statements import Statement
 from sqlalchemy import (
     CheckConstraint,
@@ -21,10 +23,9 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 Entry = dict[str, Any]
-
-Key = tuple[str | None, str]
 
 # The names that databases give to what has none, which later revisions drop by that name.
 POSTGRESQL_NAMES = {
@@ -54,7 +55,10 @@ LISTS: Mapping[type[Constraint], str] = {
 
 @dataclass
 class RecordedTable:
-    """What SQLAlchemy's inspector says of a table: a dictionary for each thing."""
+    """What SQLAlchemy's inspector says of a table: a dictionary for each thing.
+
+    It is not known where SQL that is not understood has created or changed the table.
+    """
 
     columns: dict[str, Entry] = field(default_factory=dict)
     primary_key: Entry = field(default_factory=lambda: {"constrained_columns": [], "name": None})
@@ -62,25 +66,21 @@ class RecordedTable:
     foreign_keys: list[Entry] = field(default_factory=list)
     check_constraints: list[Entry] = field(default_factory=list)
     indexes: list[Entry] = field(default_factory=list)
+    is_known: bool = True
 
     def copy(self) -> "RecordedTable":
         """Return a table that can be changed by itself."""
-        return replace(
-            self,
-            columns=dict(self.columns),
-            primary_key=dict(self.primary_key),
-            **{name: list(getattr(self, name)) for name in (*LISTS.values(), "indexes")},
-        )
+        copied = replace(self, columns=dict(self.columns), primary_key=dict(self.primary_key))
+        for name in (*LISTS.values(), "indexes"):
+            setattr(copied, name, list(getattr(self, name)))
+        return copied
 
 
 Tables = dict[Key, RecordedTable]
 
 
 class TableBuilder:
-    """Applies operations to tables.
-
-    A table that SQL of the revision's own creates is there, and has no columns.
-    """
+    """Applies operations, and SQL of the revision's own, to tables."""
 
     def __init__(self, tables: Mapping[Key, RecordedTable], dialect: Dialect) -> None:
         self.tables = dict(tables)
@@ -95,6 +95,10 @@ class TableBuilder:
         key = table_of(operation)
         if isinstance(operation, ops.DropTableOp):
             self.tables.pop(key, None)
+        elif isinstance(operation, ops.DropIndexOp) and not operation.table_name:
+            for owner, table in self.tables.items():
+                self.tables[owner] = table = table.copy()
+                self.change(table, operation)
         elif key in self.tables and isinstance(operation, ops.RenameTableOp):
             self.tables[operation.schema, operation.new_table_name] = self.tables.pop(key)
         elif key in self.tables:
@@ -102,12 +106,27 @@ class TableBuilder:
             self.change(table, operation)
 
     def apply_statement(self, statement: Statement) -> None:
-        """Create or drop a table as a statement does."""
-        if key := find_object(statement, "TABLE"):
-            if statement.verb == "CREATE":
-                self.tables.setdefault(key, RecordedTable())
-            else:
-                self.tables.pop(key, None)
+        """Change the tables as a statement does; what it may do otherwise is not known."""
+        try:
+            operations = read_operations(statement, self.dialect)
+        except (NotUnderstoodError, SQLAlchemyError):
+            self.forget(statement)
+            return
+        for operation in operations:
+            key = table_of(operation)
+            if not (isinstance(operation, ops.CreateTableOp) and key in self.tables):
+                self.apply(operation)
+
+    def forget(self, statement: Statement) -> None:
+        """Know no more of the tables that a statement names than that they are there."""
+        names = set(re.findall(r"[\w$]+", statement.text.lower()))
+        for (schema, name), table in self.tables.items():
+            if set(re.findall(r"[\w$]+", name.lower())) <= names:
+                self.tables[schema, name] = replace(table, is_known=False)
+        for name in CREATED.findall(statement.text):
+            schema, _, bare = re.sub(r'[`"\[\]]', "", name).rpartition(".")
+            key = (None if schema in ("", "public") else schema, bare)
+            self.tables.setdefault(key, RecordedTable(is_known=False))
 
     def build(self, source: Table) -> RecordedTable:
         """Return what a database would say of a table."""
