@@ -20,6 +20,8 @@ from alembic_guardrails.autogenerate.compare import (
 from alembic_guardrails.autogenerate.created import created_tables
 from alembic_guardrails.autogenerate.describe import describe_column
 from alembic_guardrails.autogenerate.expressions import escape_parameters, unescape_parameters
+from alembic_guardrails.autogenerate.mysql import without_attributes
+from alembic_guardrails.autogenerate.mysql_columns import read_value, without_texts
 from alembic_guardrails.autogenerate.order import sort_tables
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
@@ -486,3 +488,43 @@ def test_filters_add_to_those_of_the_owner(project: Project, tmp_path: Path) -> 
 
     assert "dropped" in found
     assert not [name for name in ("hidden", "queue", "mine", "foreign_one") if name in found]
+
+
+# What MySQL says of columns.
+
+CREATED = """CREATE TABLE `t` (
+  `a INVISIBLE b` int DEFAULT '5' COMMENT 'it''s INVISIBLE \\\\',
+  `c` int /*!80023 INVISIBLE */ DEFAULT '1' COMMENT 'c',
+  `d` point NOT NULL /*!80003 SRID 4326 */,
+  `e` varchar(9) /*M!100301 COMPRESSED*/ INVISIBLE DEFAULT 'x',
+  `f` bit(3) DEFAULT b'101' COMMENT 'f',
+  `g` datetime DEFAULT NULL ON UPDATE current_timestamp() COMMENT 'g'
+)"""
+
+
+def test_what_sqlalchemy_can_read_of_columns() -> None:
+    assert without_attributes(CREATED).splitlines()[1:-1] == [
+        "  `a INVISIBLE b` int DEFAULT '5' COMMENT 'it''s INVISIBLE \\\\',",
+        "  `c` int DEFAULT '1' COMMENT 'c',",
+        "  `d` point NOT NULL,",
+        "  `e` varchar(9) DEFAULT 'x',",
+        "  `f` bit(3) COMMENT 'f',",
+        "  `g` datetime DEFAULT NULL COMMENT 'g'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("definition", "default"),
+    [
+        ("`a` int DEFAULT 5 COMMENT 'x'", "5"),
+        ("`a` varchar(9) DEFAULT 'x y''z' COMMENT 'DEFAULT 3'", "'x y''z'"),
+        (
+            "`a` json DEFAULT (json_object(_utf8mb4'a b',1)) INVISIBLE",
+            "(json_object(_utf8mb4'a b',1))",
+        ),
+        ("`a` bit(3) NOT NULL DEFAULT b'101'", "b'101'"),
+        ("`a` int NOT NULL COMMENT ' DEFAULT 3'", ""),
+    ],
+)
+def test_the_default_in_a_definition(definition: str, default: str) -> None:
+    assert read_value(definition, without_texts(definition), " DEFAULT ") == default

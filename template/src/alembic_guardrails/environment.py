@@ -19,7 +19,8 @@ from alembic_guardrails.autogenerate.hooks import (
     render_item,
     tidy,
 )
-from alembic_guardrails.autogenerate.mysql import reflect_expressions
+from alembic_guardrails.autogenerate.mysql import reflect_expressions, reflect_other_columns
+from alembic_guardrails.autogenerate.other_types import naming_other_types
 from alembic_guardrails.autogenerate.silence import reading_quietly
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection
@@ -99,8 +100,9 @@ class Runner:
         reflect_expressions(connection)
         compare_tables_first()
         escape_reflected_defaults()
+        reflect_other_columns(connection)
         target = {"connection": connection}
-        with reading_quietly():
+        with reading_quietly(), naming_other_types(connection):
             self.run(connection.engine.url, connection.dialect.name, target)
 
     def run(self, url: URL, dialect: str, target: dict[str, Any], **fixed: Any) -> None:

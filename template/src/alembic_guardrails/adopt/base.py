@@ -1,7 +1,7 @@
 """What adopting needs to know of a database, as one class that each database's module extends."""
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Collection, Mapping
+from typing import TypeAlias
 
 from alembic.util import CommandError
 from alembic_guardrails.dialects import module_for
@@ -57,10 +57,6 @@ class Database:
     ) -> Mapping[str, str]:
         """Find what cannot be built without that which is left out; say why."""
         return {}
-
-    def read_types(self, connection: Connection) -> Iterable[Any]:
-        """Read the types that columns were declared with: schema, table, column, type."""
-        return ()
 
     def import_types(self) -> None:
         """Import installed packages that know more types than SQLAlchemy does."""

@@ -1,6 +1,5 @@
 """What SQLAlchemy does not tell of MySQL's and MariaDB's tables."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from alembic_guardrails.adopt.base import Database
@@ -24,10 +23,6 @@ DEFAULTS = text("""
     WHERE coalesce(column_default, 'NULL') <> 'NULL' OR extra LIKE '%on update%'
 """)
 
-TYPES = text("""
-    SELECT table_schema, table_name, column_name, column_type FROM information_schema.columns
-""")
-
 # How many digits MariaDB shows of an integer, signed and unsigned, where nobody said it.
 WIDTHS = {
     "TINYINT": (4, 3),
@@ -42,10 +37,6 @@ class MySQL(Database):
     """A MySQL or MariaDB database."""
 
     outside_schema = "definers, privileges"
-
-    def read_types(self, connection: Connection) -> Iterable[Any]:
-        """Read the types as the server formats them."""
-        return connection.execute(TYPES).all()
 
     def complete(self, connection: Connection, metadata: MetaData) -> None:
         """Correct numbers and JSON; add the defaults and indexes that SQLAlchemy misses."""

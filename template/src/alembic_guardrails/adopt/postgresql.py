@@ -1,7 +1,7 @@
 """What SQLAlchemy does not tell of PostgreSQL's tables."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from glob import escape
 from importlib import import_module
 from importlib.util import find_spec
@@ -56,12 +56,6 @@ NEEDS = text("""
     ) needing
     JOIN pg_class c ON refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)
         AND refobjid IN (c.oid, c.reltype) AND (class, id) <> ('pg_class'::regclass, c.oid)
-""")
-
-TYPES = text("""
-    SELECT nspname, relname, attname, format_type(atttypid, atttypmod) FROM pg_attribute
-    JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
-    WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p', 'f')
 """)
 
 # Sequences that belong to a column, which Alembic takes for granted.
@@ -154,10 +148,6 @@ class PostgreSQL(Database):
             is_growing = bool(found)
             dependents |= found
         return dependents
-
-    def read_types(self, connection: Connection) -> Iterable[Any]:
-        """Read the types as PostgreSQL formats them."""
-        return connection.execute(TYPES).all()
 
     def import_types(self) -> None:
         """Import the packages for types of extensions that are installed."""

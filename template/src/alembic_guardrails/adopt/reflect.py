@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from alembic_guardrails.adopt.base import Database, TableName, database_for
-from alembic_guardrails.autogenerate.mysql import reflect_expressions
+from alembic_guardrails.autogenerate.mysql import reflect_expressions, reflect_other_columns
+from alembic_guardrails.autogenerate.other_types import read_types
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.types import OtherType
 from sqlalchemy import Column, Connection, MetaData
@@ -29,6 +30,7 @@ def read_tables(
     database.import_types()
     reflect_actions(connection)
     reflect_expressions(connection)
+    reflect_other_columns(connection)
     metadata = MetaData()
     with warnings.catch_warnings():
         # Of types and indexes that SQLAlchemy does not know; they are added here.
@@ -88,11 +90,7 @@ def name_types(connection: Connection, database: Database, metadata: MetaData) -
     ]
     if not unknown:
         return
-    default_schema = connection.dialect.default_schema_name
-    declared = {
-        (None if schema == default_schema else schema, table, column): str(spec)
-        for schema, table, column, spec in database.read_types(connection)
-    }
+    declared = read_types(connection)
     for column in unknown:
         place = (column.table.schema, column.table.name, column.name)
         spec = declared.get(place, "")

@@ -1,7 +1,6 @@
 """What SQLAlchemy does not tell of SQLite's tables."""
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from alembic_guardrails._alembic import add_index
@@ -27,11 +26,6 @@ WITHOUT_MODEL = text(
     "SELECT name, type || ' table' FROM pragma_table_list WHERE type IN ('shadow', 'virtual')"
 )
 
-TYPES = text("""
-    SELECT NULL, m.name, c.name, c.type
-    FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c WHERE m.type = 'table'
-""")
-
 INDEXES = text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql <> ''")
 
 INDEX = re.compile(
@@ -50,10 +44,6 @@ class SQLite(Database):
     def find_without_model(self, connection: Connection) -> dict[TableName, str]:
         """Find virtual tables, and the tables in which they keep their rows."""
         return {(None, name): kind for name, kind in connection.execute(WITHOUT_MODEL).all()}
-
-    def read_types(self, connection: Connection) -> Iterable[Any]:
-        """Read the types as the statements spell them."""
-        return connection.execute(TYPES).all()
 
     def complete(self, connection: Connection, metadata: MetaData) -> None:
         """Read what SQLAlchemy's patterns do not find in the statements that SQLite keeps."""

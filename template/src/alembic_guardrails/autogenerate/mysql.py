@@ -10,11 +10,11 @@ from alembic.operations.ops import (
     DropIndexOp,
     MigrateOperation,
 )
-from alembic_guardrails._alembic import doubles_percents
+from alembic_guardrails._alembic import doubles_percents, rewrite_statements_of_tables
 from alembic_guardrails.autogenerate.expressions import escape_parameters
 from sqlalchemy import Connection, Dialect, MetaData, Table, text
 from sqlalchemy.schema import CreateTable
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
 
 NEEDS_EXPRESSION = re.compile(r".*(BLOB|TEXT|JSON|GEOMETRY|POINT|LINESTRING|POLYGON|COLLECTION)\b")
 
@@ -23,6 +23,12 @@ INDEXES = text("""
 SELECT * FROM information_schema.statistics
 WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
 ORDER BY index_name, seq_in_index
+""")
+
+# The types that columns were declared with, as the server formats them; of one table, or of all.
+TYPES = text("""
+SELECT table_schema, table_name, column_name, column_type FROM information_schema.columns
+WHERE table_name = coalesce(:table, table_name)
 """)
 
 
@@ -40,6 +46,47 @@ def read_index_parts(
             # The server escapes the quotes of what it shows.
             part["expression"] = "(" + re.sub(r"\\(.)", r"\1", str(expression)) + ")"
     return {name: [*group] for name, group in groupby(parts, lambda part: part["index_name"])}
+
+
+# Texts and names, which are kept, and attributes of columns that SQLAlchemy does not know.
+ATTRIBUTE = re.compile(
+    r"""(?P<kept> '(?:[^'\\]|\\.|'')*' | `(?:[^`]|``)*` )
+    | \ /\*M?!\d+\ (?:INVISIBLE|SRID\ \d+|COMPRESSED|STORAGE\ \w+|COLUMN_FORMAT\ \w+)\ ?\*/
+    | \ (?:INVISIBLE|WITHOUT\ SYSTEM\ VERSIONING)\b
+    | \ DEFAULT\ b'[01]*' | (?<=\ DEFAULT\ NULL)\ ON\ UPDATE\ [\w()]+""",
+    re.DOTALL | re.VERBOSE,
+)
+
+
+class UnknownType(NullType):
+    """A type that SQLAlchemy does not know, and that has arguments."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__()
+
+
+class KnownTypes(dict[str, type[TypeEngine[Any]]]):
+    """The types of a dialect by their names, with one for all other names."""
+
+    def __missing__(self, name: str) -> type[TypeEngine[Any]]:
+        """Return the type for a name that is not known."""
+        return UnknownType
+
+
+def reflect_other_columns(connection: Connection) -> None:
+    """Have SQLAlchemy read columns that have a type or an attribute which it does not know.
+
+    It ends in an error at `vector(3)`, and reads no default and no comment of an invisible column.
+    """
+    dialect: Any = connection.dialect
+    if dialect.name in ("mysql", "mariadb") and "ischema_names" not in vars(dialect):
+        dialect.ischema_names = KnownTypes(dialect.ischema_names)
+        rewrite_statements_of_tables(dialect, without_attributes)
+
+
+def without_attributes(statement: str) -> str:
+    """Return the CREATE statement of a table without what SQLAlchemy does not know of columns."""
+    return ATTRIBUTE.sub(lambda match: match["kept"] or "", statement)
 
 
 def reflect_expressions(connection: Connection) -> None:

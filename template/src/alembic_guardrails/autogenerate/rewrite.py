@@ -20,6 +20,7 @@ from alembic.util import to_list
 from alembic_guardrails.autogenerate.checks import name_checks
 from alembic_guardrails.autogenerate.compare import has_same_default
 from alembic_guardrails.autogenerate.mysql import repeat_type
+from alembic_guardrails.autogenerate.mysql_columns import say_whole_column
 from alembic_guardrails.autogenerate.names import leave_names
 from alembic_guardrails.autogenerate.order import drops_foreign_key, join, key, sort_tables
 from alembic_guardrails.autogenerate.sqlite import has_unnamed, is_row_number
@@ -53,11 +54,20 @@ def tidied(
         changes = leave_names(changes, context)
         for change in changes:
             repeat_type(change, context.dialect)
-        operation.ops = sorted(changes, key=drops_foreign_key, reverse=True)
+        changes = sorted(changes, key=drops_foreign_key, reverse=True)
+        operation.ops = [with_whole_column(context.connection, change) for change in changes]
         if not changes_only_indexes(operation):
             yield operation
         elif key(operation) not in dropped:
             yield from operation.ops
+
+
+def with_whole_column(connection: Connection | None, change: MigrateOperation) -> MigrateOperation:
+    """Return a change that leaves the rest of a column as it is."""
+    is_mysql = connection is not None and connection.dialect.name in ("mysql", "mariadb")
+    if connection is None or not is_mysql or not isinstance(change, AlterColumnOp):
+        return change
+    return say_whole_column(connection, change)
 
 
 def needed(

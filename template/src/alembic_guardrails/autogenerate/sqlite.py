@@ -10,7 +10,14 @@ from alembic.operations.ops import (
     DropConstraintOp,
     MigrateOperation,
 )
-from sqlalchemy import INTEGER, Connection, inspect
+from sqlalchemy import INTEGER, Connection, inspect, text
+
+# The types that columns were declared with, as the statements spell them; of one table, or of all.
+TYPES = text("""
+    SELECT NULL, m.name, c.name, c.type
+    FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c
+    WHERE m.type = 'table' AND m.name = coalesce(:table, m.name)
+""")
 
 
 def has_unnamed(connection: Connection, table: str, operation: MigrateOperation) -> bool:
