@@ -41,8 +41,12 @@ RANDOM = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{32}\b"
     r"|datetime\.datetime\([^)]*\)|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
 )
-# Lines of a statement of SQLite that have a constraint each.
-CONSTRAINTS = re.compile(r"(?:^\t(?:CONSTRAINT|CHECK|FOREIGN KEY|PRIMARY KEY|UNIQUE)\b.*\n)+", re.M)
+# Lines of a dump of SQLite that have a constraint or an index each.
+CONSTRAINTS = re.compile(
+    r"(?:^\t(?:CONSTRAINT|CHECK|FOREIGN KEY|PRIMARY KEY|UNIQUE)\b.*\n)+"
+    r"|(?:^CREATE (?:UNIQUE )?INDEX .*\n)+",
+    re.M,
+)
 # The line that Alembic logs before each revision.
 RUNNING = "Running upgrade"
 # The journal's sentence about a revision that it cannot continue.
@@ -52,7 +56,7 @@ REFUSED = re.compile(r"^FAILED: .* was interrupted .*", re.MULTILINE)
 def dump(url: URL) -> str:
     """Return all of a schema and its rows, but for what is random or the time in them.
 
-    A batch writes the constraints of a table of SQLite in any order.
+    A batch writes the constraints and the indexes of a table of SQLite in any order.
     """
     text = RANDOM.sub("RANDOM", dump_all(url))
     return CONSTRAINTS.sub(sort_lines, text) if url.get_backend_name() == "sqlite" else text
@@ -60,7 +64,7 @@ def dump(url: URL) -> str:
 
 def sort_lines(lines: re.Match[str]) -> str:
     """Return the lines with constraints of a statement in alphabetical order."""
-    return "\n".join(sorted(line.strip().rstrip(",") for line in lines[0].splitlines()))
+    return "\n".join(sorted(line.strip().rstrip(", ") for line in lines[0].splitlines()))
 
 
 def find_histories() -> dict[str, Path]:

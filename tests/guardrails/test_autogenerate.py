@@ -1,6 +1,7 @@
 """What autogenerate compares, sorts and writes, on SQLite files and without a database."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,6 +59,17 @@ def test_a_default_comes_and_goes() -> None:
 
         assert [*changes(connection, column_with(None))] == [("modify_default", "t", "c")]
         assert not [*changes(connection, column_with(sa.FetchedValue()))]
+
+
+class Word(StrEnum):
+    """Values of a column."""
+
+    FIRST = "first"
+
+
+def test_a_default_that_is_a_member_of_an_enumeration() -> None:
+    with sa.create_engine("sqlite://").connect() as connection:
+        assert "server_default='first'" in upgrade(connection, column_with(Word.FIRST))
 
 
 def test_nothing_of_the_question_stays() -> None:

@@ -62,7 +62,7 @@ def render_default(default: DefaultClause, context: AutogenContext) -> str | Lit
     if column is not None:
         value = default_of(column.type, value, dialect)
     if isinstance(value, str):
-        return repr(value)
+        return repr(str.__str__(value))  # a member of an enumeration has a repr() of its own
     if value is default.arg:
         return False
     return f"{context.opts['sqlalchemy_module_prefix'] or ''}text({value.text!r})"
