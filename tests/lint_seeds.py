@@ -212,6 +212,10 @@ mysql sqlite: unnamed-constraint
     op.create_table('visits', sa.Column('b', sa.Boolean(create_constraint=True)))
 sqlite: unnamed-constraint
     table.add_column(sa.Column('n', sa.Integer, sa.ForeignKey('customers.id')))
+postgresql: ban-concurrent-index-creation-in-transaction
+    op.drop_index('ix_customers_email', 'customers', postgresql_concurrently=True)
+postgresql: ban-concurrent-index-creation-in-transaction
+    op.execute('DROP INDEX CONCURRENTLY ix_customers_email')
 """
 SAFE = r"""
 all:

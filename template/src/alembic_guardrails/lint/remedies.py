@@ -404,6 +404,12 @@ def build_concurrently(rule: Rule, step: Step, reading: Reading) -> Help:
         index = r"\bINDEX\s+(?!CONCURRENTLY\b)"
         text = re.sub(index, "INDEX CONCURRENTLY ", text_of(step), count=1, flags=re.IGNORECASE)
         code = autocommit(text)
+    elif isinstance(operation, ops.DropIndexOp) and operation.table_name:
+        names = f"{quote(str(operation.index_name))}, {quote(operation.table_name)}"
+        code = (
+            "from alembic_guardrails.op import drop_index_concurrently\n\n"
+            f"drop_index_concurrently({names}{schema_option(read_subject(step))})"
+        )
     else:
         code = copy_statement(step.span, reading)
     return Help(rule.advice, (Code(OWN, code),))
