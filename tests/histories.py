@@ -4,15 +4,17 @@ import os
 import re
 import shutil
 import signal
+from difflib import ndiff
 from pathlib import Path
 from random import Random
 from time import sleep
 
+from alembic_guardrails.schema.sqlite import read
 from drivers import text_of
 from legacy import dump as dump_all
 from matrix import ROOT, Setup
 from project import CommandFailed, Project
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine
 
 FOLDER = ROOT / "tests" / "old_histories"
 # A folder of more histories: each is a folder of revisions, in which the folder `path`, if there
@@ -41,12 +43,8 @@ RANDOM = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{32}\b"
     r"|datetime\.datetime\([^)]*\)|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
 )
-# Lines of a dump of SQLite that have a constraint or an index each.
-CONSTRAINTS = re.compile(
-    r"(?:^\t(?:CONSTRAINT|CHECK|FOREIGN KEY|PRIMARY KEY|UNIQUE)\b.*\n)+"
-    r"|(?:^CREATE (?:UNIQUE )?INDEX .*\n)+",
-    re.M,
-)
+# What stock Alembic loses when it rebuilds a table of SQLite, and a service keeps.
+KEPT = ("+ constraint ", "+ index ", "+ trigger ")
 # The line that Alembic logs before each revision.
 RUNNING = "Running upgrade"
 # The journal's sentence about a revision that it cannot continue.
@@ -56,15 +54,23 @@ REFUSED = re.compile(r"^FAILED: .* was interrupted .*", re.MULTILINE)
 def dump(url: URL) -> str:
     """Return all of a schema and its rows, but for what is random or the time in them.
 
-    A batch writes the constraints and the indexes of a table of SQLite in any order.
+    A batch writes the definition of a table of SQLite in words and an order of its own.
     """
     text = RANDOM.sub("RANDOM", dump_all(url))
-    return CONSTRAINTS.sub(sort_lines, text) if url.get_backend_name() == "sqlite" else text
+    if url.get_backend_name() != "sqlite":
+        return text
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        schema = [f"{name}: {definition}" for name, definition in read(connection)]
+    engine.dispose()
+    rows = [line for line in text.splitlines() if line.startswith("INSERT")]
+    return "\n".join(sorted((*schema, *rows)))
 
 
-def sort_lines(lines: re.Match[str]) -> str:
-    """Return the lines with constraints of a statement in alphabetical order."""
-    return "\n".join(sorted(line.strip().rstrip(", ") for line in lines[0].splitlines()))
+def differences(found: str, expected: str) -> list[str]:
+    """Return the lines of two dumps that differ, but for what only the first one has kept."""
+    lines = ndiff(expected.splitlines(), found.splitlines())
+    return [line for line in lines if line[0] in "+-" and not line.startswith(KEPT)]
 
 
 def find_histories() -> dict[str, Path]:

@@ -5,16 +5,18 @@ that is in sight. The scheduled CI job that runs against pre-releases fails here
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
 from alembic.operations import Operations
+from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import DispatchPriority
-from alembic.util.sqla_compat import _get_constraint_final_name
+from alembic.util.sqla_compat import _get_constraint_final_name, constraint_name_defined
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -244,3 +246,49 @@ def wrap_result(context: Any, wrap: Callable[[CursorResult[Any]], CursorResult[A
     """
     set_up = context._setup_result_proxy
     context._setup_result_proxy = lambda: wrap(set_up())
+
+
+# What the end of a batch does, as Alembic has it: the name is taken before it is replaced.
+_flush_batch = BatchOperationsImpl.flush
+
+# Where a context keeps what takes the place of that.
+_BATCHES = "alembic_guardrails_batches"
+
+
+def take_over_batches(
+    context: MigrationContext, apply: Callable[[BatchOperationsImpl, Callable[[], None]], None]
+) -> None:
+    """Have the batches of a context end in a function, which also gets what Alembic itself does.
+
+    Alembic 1.20.1, `operations/batch.py`. `requires_recreate_in_batch()` of an implementation is
+    public, and is not asked with `recreate="always"`. Other contexts of the process are left alone.
+    """
+    context.opts[_BATCHES] = apply
+    private: Any = BatchOperationsImpl
+    private.flush = _end_batch
+
+
+def _end_batch(batch: BatchOperationsImpl) -> None:
+    """End a batch as its context says."""
+    flush = partial(_flush_batch, batch)
+    apply = batch.operations.migration_context.opts.get(_BATCHES)
+    if apply:
+        apply(batch, flush)
+    else:
+        flush()
+
+
+def is_type_bound(constraint: Constraint) -> bool:
+    """Whether a constraint belongs to the type of a column, such as Boolean or Enum.
+
+    SQLAlchemy 2.1.9, `sql/schema.py`. There is no public name for it.
+    """
+    return bool(constraint._type_bound)
+
+
+def has_name(constraint: Constraint) -> bool:
+    """Whether a constraint has a name, or gets one by a convention.
+
+    Alembic 1.20.1, `util/sqla_compat.py`. SQLAlchemy has a private mark for the second case.
+    """
+    return constraint_name_defined(constraint.name)

@@ -58,8 +58,8 @@ def has_unnamed_unique(connection: Connection, table: str, columns: list[str]) -
 def reflect_actions(connection: Connection) -> None:
     """Have SQLAlchemy read ON DELETE and ON UPDATE of foreign keys that stand at a column.
 
-    On SQLite it reads them only of foreign keys that stand at the table, so that Alembic would lose
-    the others with each rebuild of a table.
+    On SQLite it reads them only of foreign keys that stand at the table, so that Alembic would see
+    a change where there is none.
     """
     dialect: Any = connection.dialect
     if dialect.name != "sqlite" or "get_foreign_keys" in vars(dialect):

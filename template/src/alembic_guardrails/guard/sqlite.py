@@ -4,9 +4,11 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from alembic.util import CommandError
+from alembic_guardrails._alembic import take_over_batches
 from alembic_guardrails.guard.base import BaseGuard
 from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY
 from alembic_guardrails.guard.locks import logger
+from alembic_guardrails.rebuild.batch import change_table
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -20,6 +22,7 @@ class SQLiteGuard(BaseGuard):
     lock_holder = "another migration or writer"
 
     def set_limits(self) -> dict[str, str]:
+        take_over_batches(self.context, change_table)
         self.before = {name: self.pragma(name) for name in ("foreign_keys", "busy_timeout")}
         self.orphan_count: int | None = None
         # A batch operation drops the table that it copied, and with foreign keys on the children

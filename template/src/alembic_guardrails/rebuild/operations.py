@@ -1,0 +1,379 @@
+"""What each operation of a batch does to the definition of a table."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from alembic.operations.batch import BatchOperationsImpl
+from alembic_guardrails._alembic import has_name, is_made, is_type_bound
+from alembic_guardrails.guard.locks import logger
+from alembic_guardrails.rebuild import edit, stated
+from alembic_guardrails.rebuild.definition import (
+    Clause,
+    ColumnDefinition,
+    fold,
+    normalise,
+    parse_table,
+    same,
+)
+from alembic_guardrails.rebuild.table import ChangedTable
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Computed,
+    Constraint,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    String,
+)
+from sqlalchemy.schema import CreateColumn
+from sqlalchemy.types import to_instance
+
+# Operations that change no table: SQLite keeps no comments, and indexes have their own statements.
+COMMENTS = ("create_column_comment", "create_table_comment", "drop_table_comment")
+INDEXES = ("create_index", "drop_index")
+
+# What a column can get besides a name, and what stands for none of it.
+CHANGES = {"nullable": None, "server_default": False, "type_": None}
+
+# The options of a table in SQLAlchemy, and what they are in SQLite.
+OPTIONS = {("sqlite_strict", True): "STRICT", ("sqlite_with_rowid", False): "WITHOUT ROWID"}
+AUTOINCREMENT = ("sqlite_autoincrement", True)
+
+Operation = tuple[str, tuple[Any, ...], dict[str, Any]]
+
+
+class BatchChange:
+    """Applies the operations of a batch to a table."""
+
+    def __init__(self, batch: BatchOperationsImpl, target: ChangedTable) -> None:
+        """Check what the batch says about the table.
+
+        Raises:
+            CommandError: It is not so.
+        """
+        self.batch = batch
+        self.target = target
+        self.dialect = batch.dialect
+        self.always = batch.recreate == "always"
+        # New names of columns, by the old ones: Alembic finds a column by its old name.
+        self.renamed: dict[str, str] = {}
+        self.described = stated.read(batch, target)
+
+    def run(self) -> None:
+        """Apply the operations in their order; indexes are dropped first and created last."""
+        operations: list[Operation] = [*self.batch.batch]
+        for name, arguments, options in operations:
+            if name == "drop_index":
+                self.batch.impl.drop_index(*arguments, **options)
+        self.target.read()
+        for is_rename, group in groupby(
+            [*self.in_order(operations)], lambda step: step[0] == "rename"
+        ):
+            if is_rename:
+                self.rename([arguments for _, arguments, _ in group])
+            else:
+                for name, arguments, options in group:
+                    getattr(self, name)(*arguments, **options)
+        self.apply_arguments()
+        self.target.apply(always=self.always)
+        for name, arguments, options in operations:
+            if name == "create_index":
+                self.create_index(*arguments, **options)
+
+    def in_order(self, operations: Sequence[Operation]) -> list[Operation]:
+        """Return the operations but those of indexes, with a step for each new name of a column.
+
+        New names come first, so that the table is copied once, unless another column has had or
+        gets the same name.
+        """
+        steps: list[Operation] = []
+        for name, arguments, options in operations:
+            new = options.get("name") if name == "alter_column" else None
+            if new is not None and str(new) != str(arguments[1]):
+                steps.append(("rename", (str(arguments[1]), str(new)), {}))
+            if new is not None and all(
+                options.get(one, nothing) is nothing for one, nothing in CHANGES.items()
+            ):
+                continue
+            if name not in (*INDEXES, *COMMENTS):
+                steps.append((name, arguments, options))
+        renames = [step for step in steps if step[0] == "rename"]
+        others = [step for step in steps if step[0] != "rename"]
+        added = [str(step[1][1].name) for step in others if step[0] == "add_column"]
+        names = [*self.target.table.folded_names, *map(fold, added)]
+        names += [fold(step[1][1]) for step in renames]
+        return [*renames, *others] if len(names) == len({*names}) else steps
+
+    def rename(self, names: Sequence[tuple[str, str]]) -> None:
+        """Rename columns, all at once."""
+        self.target.apply(always=False)
+        pairs = [(self.find(old), new) for old, new in names]
+        self.target.rename(pairs)
+        self.renamed |= {fold(old): new for old, new in pairs}
+
+    def find(self, name: str) -> str:
+        """Return the name of a column as it is now; a batch can use the old one."""
+        table = parse_table(self.target.text)
+        if table.column(name) is None:
+            name = self.renamed.get(fold(name), name)
+        return edit.require_column(table, name).name
+
+    def change(self, text: str) -> None:
+        """Set what the definition is to be; the change is more than columns added and dropped."""
+        if text != self.target.text:
+            self.target.is_plain = False
+        self.target.text = text
+
+    # Operations, as Alembic calls them.
+
+    def alter_column(
+        self,
+        table_name: str,
+        column_name: str,
+        *,
+        nullable: bool | None = None,
+        server_default: Any = False,
+        type_: Any = None,
+        **options: Any,
+    ) -> None:
+        """Change a column; what SQLite does not know, such as a comment, has no effect."""
+        name = self.find(column_name)
+        if type_ is not None:
+            self.set_type(name, to_instance(type_))
+        if nullable is not None:
+            self.change(edit.set_nullable(self.target.text, name, nullable=nullable))
+        if server_default is not False:
+            self.set_default(name, server_default)
+
+    def set_type(self, name: str, type_: Any) -> None:
+        """Give a column a type, and the collation that the type has."""
+        column = self.compile_column(Column(name, type_))
+        present = edit.require_column(parse_table(self.target.text), name)
+        if normalise(present.type) != normalise(column.type):
+            if parse_table(self.target.text).row_number == fold(name):
+                raise self.target.refusal(
+                    f"column {name} numbers the rows because its type is INTEGER, which has 64 bits"
+                    " in SQLite, so leave it as it is: BigInteger().with_variant(Integer, "
+                    '"sqlite")'
+                )
+            self.change(edit.set_type(self.target.text, name, column.type))
+            self.target.retyped.add(fold(name))
+        if collation := column.clause("COLLATE"):
+            self.change(edit.set_clause(self.target.text, name, "COLLATE", collation.text))
+
+    def set_default(self, name: str, default: Any) -> None:
+        """Give a column a default, or none.
+
+        Raises:
+            CommandError: The column is computed, or would be.
+        """
+        present = edit.require_column(parse_table(self.target.text), name)
+        if isinstance(default, Computed | Identity) or present.clause("AS"):
+            raise self.target.refusal(
+                f"column {name} is computed, or would be, so drop it and add it again"
+            )
+        text = edit.drop_clause(self.target.text, name, "DEFAULT") if default is None else ""
+        if default is not None:
+            column = self.compile_column(Column(name, String(), server_default=default))
+            clause = column.clause("DEFAULT")
+            if clause is None:
+                raise self.target.refusal(f"{default!r} is no default of column {name}")
+            text = edit.set_clause(self.target.text, name, "DEFAULT", clause.text)
+        self.change(text)
+
+    def compile_column(self, column: Column[Any]) -> ColumnDefinition:
+        """Return a column of SQLAlchemy's as SQLite would get it."""
+        text = str(CreateColumn(column).compile(dialect=self.dialect))
+        return parse_table(f"CREATE TABLE t ({text})").columns[0]
+
+    def add_column(
+        self,
+        table_name: str,
+        column: Column[Any],
+        *,
+        insert_before: str | None = None,
+        insert_after: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Add a column."""
+        table = parse_table(self.target.text)
+        name = str(column.name)
+        if table.column(name) and options.get("if_not_exists"):
+            return
+        if table.column(name):
+            raise self.target.refusal(f"it has a column {name} already")
+        definition = str(CreateColumn(column).compile(dialect=self.dialect))
+        if column.primary_key and "PRIMARY KEY" not in definition:
+            if table.primary_key:
+                raise self.target.refusal(
+                    f"it has a primary key without column {name}, so write "
+                    "batch_op.create_primary_key() as well"
+                )
+            definition += " PRIMARY KEY"
+        before = self.find(insert_before) if insert_before else ""
+        if insert_after:
+            place = table.folded_names.index(fold(self.find(insert_after))) + 1
+            before = table.columns[place].name if place < len(table.columns) else ""
+        text = edit.add_column(self.target.text, definition, before)
+        if before:
+            self.change(text)
+        self.target.text = text
+        self.target.added.append((name, definition))
+        if options.get("inline_references"):
+            for constraint in {key.constraint for key in column.foreign_keys if key.constraint}:
+                self.add_definition(self.compile_constraint(constraint))
+
+    def drop_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
+        """Drop a column, with the keys that it is a part of."""
+        table = parse_table(self.target.text)
+        if options.get("if_exists") and table.column(str(column.name)) is None:
+            return
+        name = self.find(str(column.name))
+        text, lost = edit.drop_column(self.target.text, name)
+        for key in lost:
+            logger.warning("Table %s: %s goes with column %s", self.target.name, key, name)
+        added = [one for one, _ in self.target.added]
+        if lost or name in added:
+            self.target.is_plain = False
+        self.target.text = text
+        if name in added:
+            del self.target.added[added.index(name)]
+        else:
+            self.target.dropped.append(name)
+
+    def add_constraint(self, constraint: Constraint) -> None:
+        """Add a constraint.
+
+        Raises:
+            ValueError: It has no name, as in Alembic.
+            CommandError: The table has another one with this name.
+        """
+        if not has_name(constraint):
+            raise ValueError("Constraint must have a name")
+        if not is_made(constraint, self.dialect):
+            return
+        definition = self.compile_constraint(constraint)
+        if isinstance(constraint, PrimaryKeyConstraint):
+            self.change(edit.drop_primary_key(self.target.text))
+        elif isinstance(constraint.name, str):
+            present = stated.find_by_name(parse_table(self.target.text), constraint)
+            if any(same(clause.text, definition) for clause, _ in present):
+                return
+            if present:
+                raise self.target.refusal(f"it has a constraint {constraint.name} already")
+        self.add_definition(definition)
+
+    def add_definition(self, definition: str) -> None:
+        """Add a constraint that is written in SQL; its keys can have old names of columns."""
+        text = edit.add_constraint(self.target.text, definition)
+        names = parse_table(text).constraints[-1].columns
+        known = parse_table(text).folded_names
+        changes = [
+            (entry.begin, entry.end, self.target.quote(self.renamed[fold(entry.name)]))
+            for entry in names
+            if fold(entry.name) not in known and fold(entry.name) in self.renamed
+        ]
+        self.change(edit.apply(text, *changes))
+
+    def compile_constraint(self, constraint: Constraint) -> str:
+        """Return a constraint as it stands in CREATE TABLE."""
+        compiler: Any = self.dialect.ddl_compiler
+        return str(compiler(self.dialect, None).process(constraint)).strip()
+
+    def drop_constraint(self, constraint: Constraint, **options: Any) -> None:
+        """Drop a constraint.
+
+        Raises:
+            ValueError: There is none, as in Alembic.
+            CommandError: There are several.
+        """
+        table = parse_table(self.target.text)
+        if isinstance(constraint.name, str) and constraint.name:
+            convention = self.batch.naming_convention
+            found = stated.find_by_name(table, constraint) or stated.find_unnamed(
+                table, constraint, self.described, convention
+            )
+        elif is_type_bound(constraint):
+            definition = self.compile_constraint(constraint)
+            found = [pair for pair in table.all_clauses() if same(pair[0].text, definition)]
+        else:
+            raise ValueError("Constraint must have a name")
+        if not found:
+            if is_type_bound(constraint) or options.get("if_exists"):
+                return
+            raise ValueError(f"No such constraint: '{constraint.name}'")
+        if len(found) > 1 and not is_type_bound(constraint):
+            raise self.target.refusal(f"it has {len(found)} constraints {constraint.name}")
+        clause = found[0][0]
+        self.change(edit.drop_constraint(self.target.text, lambda one: one.begin == clause.begin))
+
+    # What the batch itself says.
+
+    def apply_arguments(self) -> None:
+        """Apply `table_args`, `table_kwargs` and `partial_reordering`.
+
+        Raises:
+            CommandError: One of them says what cannot be done.
+        """
+        self.apply_constraints()
+        for option, value in self.batch.table_kwargs.items():
+            if (option, value) == AUTOINCREMENT:
+                self.change(edit.set_autoincrement(self.target.text))
+            elif (word := OPTIONS.get((option, value is True))) and isinstance(value, bool):
+                self.change(edit.set_option(self.target.text, word))
+            elif option.startswith("sqlite_") or "_" not in option:
+                raise self.target.refusal(f"table_kwargs has {option}={value!r}, so leave it out")
+        if orders := self.batch.partial_reordering:
+            names = parse_table(self.target.text).folded_names
+            wanted = [[fold(self.find(name)) for name in order] for order in orders]
+            order = edit.topological(names, edit.pairs_of(wanted))
+            if order != names:
+                self.change(edit.reorder(self.target.text, order))
+
+    def apply_constraints(self) -> None:
+        """Add the constraints of `table_args` that the table does not have.
+
+        Alembic drops each CHECK without a name, so that a revision has to repeat them there.
+
+        Raises:
+            CommandError: There is a CHECK without a name that is not repeated.
+        """
+        arguments = self.batch.table_args
+        stated.attach(parse_table(self.target.text), arguments, "table_args")
+        if any(isinstance(argument, Column) for argument in arguments):
+            raise self.target.refusal("table_args has a column, so write batch_op.add_column()")
+        if checks := [one for one in arguments if isinstance(one, CheckConstraint)]:
+            for clause, _ in parse_table(self.target.text).all_clauses():
+                if clause.kind == "CHECK" and not clause.name and not is_repeated(clause, checks):
+                    raise self.target.refusal(
+                        f"table_args has a CHECK, but not {clause.text}: write them all, or none,"
+                        " because the table keeps those that it has"
+                    )
+        for constraint in arguments:
+            clauses = [*parse_table(self.target.text).all_clauses()]
+            named = constraint.name and stated.find_by_name(
+                parse_table(self.target.text), constraint
+            )
+            if named or any(stated.matches(constraint, *pair) for pair in clauses):
+                continue
+            if isinstance(constraint, PrimaryKeyConstraint):
+                self.change(edit.drop_primary_key(self.target.text))
+            self.add_definition(self.compile_constraint(constraint))
+
+    def create_index(self, index: Index, **options: Any) -> None:
+        """Create an index, whose columns can have old names."""
+        names = [getattr(column, "name", None) for column in index.expressions]
+        known = self.target.table.folded_names
+        if any(name and fold(name) not in known and fold(name) in self.renamed for name in names):
+            columns = [self.find(str(name)) for name in names]
+            index = self.batch.operations.schema_obj.index(
+                index.name, self.target.name, columns, unique=index.unique, **index.kwargs
+            )
+        self.batch.impl.create_index(index, **options)
+
+
+def is_repeated(clause: Clause, checks: Sequence[CheckConstraint]) -> bool:
+    """Whether a CHECK of a table is among those of `table_args`."""
+    return any(stated.matches(check, clause, None) for check in checks)
