@@ -1,5 +1,6 @@
 """What the documentation says is true."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -43,6 +44,34 @@ def test_other_sites_are_encrypted_and_not_of_examples(path: Path) -> None:
 
     for address in re.findall(r"\w+://[^\s)>]*", text):
         assert re.fullmatch(r"https://(?!.*example)[\w.-]+\.\w+(/\S*)?", address), address
+
+
+PACKAGE = ROOT / "template" / "src" / "alembic_guardrails"
+
+# What a function raises for people, and programs do not catch.
+RAISED = {"CommandError", "HistoryError", "IrreversibleError", "UnreadableError", "UrlError"}
+
+
+def messages() -> Iterator[list[str]]:
+    """The sentences of each message of the package, without what differs."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in RAISED and node.args:
+                texts = [
+                    part.value
+                    for part in ast.walk(node.args[0])
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                ]
+                yield [piece.strip() for text in texts for piece in re.split(r"[.:;] ", text)]
+
+
+def test_each_message_is_explained() -> None:
+    page = " ".join((ROOT / "docs" / "messages.md").read_text(encoding="utf-8").split())
+    long = [[piece for piece in pieces if len(piece) > 8] for pieces in messages()]
+    found = [pieces for pieces in long if pieces]
+
+    assert len(found) > 100
+    assert [each for each in found if not any(piece in page for piece in each)] == []
 
 
 def build_site(folder: Path) -> subprocess.CompletedProcess[str]:
