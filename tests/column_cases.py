@@ -15,7 +15,12 @@ from alembic_guardrails.autogenerate.expressions import (
     escape_reflected_defaults,
     write_expressions_as_they_are,
 )
-from alembic_guardrails.autogenerate.hooks import compare_defaults_by_asking, compare_type
+from alembic_guardrails.autogenerate.hooks import (
+    compare_computed_by_asking,
+    compare_defaults_by_asking,
+    compare_indexes_by_asking,
+    compare_type,
+)
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
 from sqlalchemy import Connection, MetaData
@@ -144,8 +149,10 @@ def context_for(connection: Connection, metadata: MetaData) -> MigrationContext:
     }
     context = MigrationContext.configure(connection, opts=options)
     compare_defaults_by_asking(context)
+    compare_indexes_by_asking(context)
     write_expressions_as_they_are(context)
     escape_reflected_defaults()
+    compare_computed_by_asking()
     return context
 
 

@@ -1,13 +1,31 @@
 """What autogenerate says of columns: nothing after an upgrade, and each change."""
 
 import os
+import warnings
+from typing import Any
 
 import pytest
-from column_cases import changes, expected_changes, models, run_revision, upgrade, write_revision
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic_guardrails.autogenerate.expressions import escape_parameters
+from alembic_guardrails.autogenerate.mysql import reflect_expressions
+from alembic_guardrails.autogenerate.silence import reading_quietly
+from column_cases import (
+    changes,
+    context_for,
+    expected_changes,
+    models,
+    run_revision,
+    upgrade,
+    write_revision,
+)
 from column_defaults import defaults, differences, table_with
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+from index_cases import CASES, indexed
 from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from type_libraries import EVERYWHERE
 
 pytestmark = pytest.mark.slow
 
@@ -57,3 +75,74 @@ def test_made_up_defaults(connection: Connection, count: int) -> None:
         assert not [*changes(connection, before)]
 
     check()
+
+
+def test_indexes(connection: Connection) -> None:
+    dialect = connection.dialect.name
+    reflect_expressions(connection)
+    before = indexed(dialect, *(case.before for case in CASES[dialect]))
+    after = indexed(dialect, *(case.after for case in CASES[dialect]))
+    upgrade(connection, before)
+    assert not [*changes(connection, before)]
+
+    found = compare_metadata(context_for(connection, after), after)
+    dropped = {change[1].name for change in found if change[0] == "remove_index"}
+    assert dropped == {index.name for index in before.tables["t"].indexes}
+    revision = write_revision(connection, after)
+    run_revision(connection, revision, "upgrade")
+    assert not [*changes(connection, after)]
+    run_revision(connection, revision, "downgrade")
+    assert not [*changes(connection, before)]
+
+
+# Expressions, each with another one in its place, and the databases that have them.
+COMPUTED: dict[tuple[str, str], tuple[Any, tuple[str, ...]]] = {
+    ("a * 2", "a * 3"): (sa.Integer(), EVERYWHERE),
+    ("a*2+1", "a*(2+1)"): (sa.Integer(), EVERYWHERE),
+    ("a % 2", "a % 3"): (sa.Integer(), EVERYWHERE),
+    ("lower(name)", "upper(name)"): (sa.String(40), EVERYWHERE),
+    ("case when a > 0 then ':a' end", "case when a > 0 then ':b' end"): (sa.String(9), EVERYWHERE),
+    ("a IN (1, 2)", "a IN (1, 3)"): (sa.Boolean(), EVERYWHERE),
+    ("a between 1 and 3", "a between 1 and 4"): (sa.Boolean(), EVERYWHERE),
+    ("concat(name, 'it''s')", "concat(name, 'its')"): (sa.String(50), ("mariadb", "mysql")),
+    ("json_extract('{\"a\":1}', '$.a')", "json_extract('{\"a\":1}', '$.b')"): (
+        sa.String(50),
+        ("mariadb", "mysql"),
+    ),
+    ("name || 'x'", "name || 'y'"): (sa.Text(), ("postgresql", "sqlite")),
+    ("a::text", "a::varchar"): (sa.Text(), ("postgresql",)),
+    ("to_tsvector('english', name)", "to_tsvector('simple', name)"): (
+        TSVECTOR(),
+        ("postgresql",),
+    ),
+}
+
+
+def computed(dialect: str, place: int) -> sa.MetaData:
+    """Return a table with a column for each expression."""
+    metadata = sa.MetaData()
+    columns = [
+        sa.Column(f"c{number}", type_, sa.Computed(escape_parameters(pair[place]), persisted=True))
+        for number, (pair, (type_, databases)) in enumerate(COMPUTED.items())
+        if dialect in databases
+    ]
+    plain: list[sa.Column[Any]] = [sa.Column("a", sa.Integer), sa.Column("name", sa.String(40))]
+    sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True), *plain, *columns)
+    return metadata
+
+
+def warned(connection: Connection, metadata: sa.MetaData) -> list[str]:
+    """Return what a comparison warns of."""
+    with warnings.catch_warnings(record=True) as found, reading_quietly():
+        warnings.filterwarnings("always", "The column .* is not computed")
+        assert not [*changes(connection, metadata)]
+    return [str(warning.message) for warning in found]
+
+
+def test_computed_columns(connection: Connection) -> None:
+    dialect = connection.dialect.name
+    before, after = (computed(dialect, place) for place in (0, 1))
+    upgrade(connection, before)
+
+    assert not warned(connection, before)
+    assert len(warned(connection, after)) == len(before.tables["t"].columns) - 3

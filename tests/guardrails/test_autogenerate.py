@@ -26,7 +26,7 @@ from alembic_guardrails.autogenerate.mysql_columns import read_value, without_te
 from alembic_guardrails.autogenerate.order import sort_tables
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy
-from alembic_guardrails.autogenerate.sqlite import reflect_actions
+from alembic_guardrails.autogenerate.sqlite import has_expression, reflect_actions
 from alembic_guardrails.types import OtherType
 from column_cases import Document, Guid, changes, expected_changes, models, upgrade
 from hypothesis import given, settings
@@ -124,6 +124,15 @@ def test_defaults_of_mysql_are_written_as_expressions() -> None:
     written = render_item("server_default", table.c.c.server_default, autogenerate)
 
     assert written == """sa.text('(\\'{"a":"5%"}\\')')"""
+
+
+def test_computed_columns_of_sqlite() -> None:
+    with sa.create_engine("sqlite://").connect() as connection:
+        connection.exec_driver_sql('CREATE TABLE t (id INTEGER PRIMARY KEY, c INT AS ("id"*2))')
+        column = sa.Table("t", sa.MetaData(), autoload_with=connection).c.c
+
+        assert has_expression(connection, column, "id * 2")
+        assert not has_expression(connection, column, "id * 3")
 
 
 # Order.

@@ -11,6 +11,7 @@ from typing import Any
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
+from alembic.ddl._autogen import ComparisonResult
 from alembic.operations import Operations
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
@@ -121,6 +122,22 @@ def compare_tables_first() -> None:
         if target == "schema" and priority is DispatchPriority.MEDIUM:
             moved = registry.pop((target, qualifier, priority))
             registry[target, qualifier, DispatchPriority.LAST][:0] = moved
+
+
+def equal_index() -> ComparisonResult:
+    """Return what `impl.compare_indexes()` returns for two indexes that are the same.
+
+    Alembic 1.20.1, `ddl/_autogen.py`. There is no hook that compares indexes.
+    """
+    return ComparisonResult.Equal()
+
+
+def different_index(reason: str) -> ComparisonResult:
+    """Return what `impl.compare_indexes()` returns for two indexes that differ.
+
+    Alembic 1.20.1, `ddl/_autogen.py`.
+    """
+    return ComparisonResult.Different(reason)
 
 
 def doubles_percents(dialect: Dialect) -> bool:

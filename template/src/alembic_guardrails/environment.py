@@ -14,7 +14,9 @@ from alembic_guardrails.autogenerate.expressions import (
 )
 from alembic_guardrails.autogenerate.filters import Scope
 from alembic_guardrails.autogenerate.hooks import (
+    compare_computed_by_asking,
     compare_defaults_by_asking,
+    compare_indexes_by_asking,
     compare_type,
     render_item,
     tidy,
@@ -101,6 +103,8 @@ class Runner:
         compare_tables_first()
         escape_reflected_defaults()
         reflect_other_columns(connection)
+
+        compare_computed_by_asking()
         target = {"connection": connection}
         with reading_quietly(), naming_other_types(connection):
             self.run(connection.engine.url, connection.dialect.name, target)
@@ -112,6 +116,7 @@ class Runner:
             context.configure(**{**target, **self.configuration(dialect), **fixed})
             migration = context.get_context()
             compare_defaults_by_asking(migration)
+            compare_indexes_by_asking(migration)
             write_expressions_as_they_are(migration)
             name_as_written(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():

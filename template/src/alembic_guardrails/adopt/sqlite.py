@@ -5,6 +5,7 @@ from typing import Any
 
 from alembic_guardrails._alembic import add_index
 from alembic_guardrails.adopt.base import Database, TableName
+from alembic_guardrails.autogenerate.sqlite import COMPUTED
 from alembic_guardrails.schema import sqlite as schema
 from sqlalchemy import (
     Column,
@@ -70,7 +71,7 @@ def complete_column(column: Column[Any], definition: str) -> None:
     collation = re.search(r' collate "?(\w+)', definition)
     if collation and isinstance(column.type, String):
         column.type.collation = collation[1]
-    computed = re.search(r"\bas \((.*)\)", definition)
+    computed = COMPUTED.search(definition)
     default = column.server_default
     if computed and isinstance(default, Computed) and not str(default.sqltext):
         column.computed = Computed(computed[1], persisted=default.persisted)

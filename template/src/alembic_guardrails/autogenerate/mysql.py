@@ -90,12 +90,12 @@ def without_attributes(statement: str) -> str:
 
 
 def reflect_expressions(connection: Connection) -> None:
-    """Have SQLAlchemy read the expressions in indexes of MySQL as expressions.
+    """Have SQLAlchemy read the expressions in indexes of MySQL as expressions, and the order.
 
-    It takes columns that stand in them for columns of the index. MariaDB has no such indexes.
+    It takes columns that stand in expressions for columns of the index. MariaDB has none of these.
     """
     dialect: Any = connection.dialect
-    if dialect.name != "mysql" or dialect.is_mariadb or "get_indexes" in vars(dialect):
+    if dialect.name not in ("mariadb", "mysql") or "get_indexes" in vars(dialect):
         return
     read = dialect.get_indexes
 
@@ -109,6 +109,9 @@ def reflect_expressions(connection: Connection) -> None:
             if any(part.get("expression") for part in found):
                 index["column_names"] = [part["column_name"] for part in found]
                 index["expressions"] = [part["expression"] or part["column_name"] for part in found]
+            descending = [part["column_name"] for part in found if part["collation"] == "D"]
+            if descending:
+                index["column_sorting"] = {name: ("desc",) for name in descending if name}
         return indexes
 
     dialect.get_indexes = get_indexes

@@ -59,7 +59,9 @@ def differs_in_name_only(
     """
     impl = context.impl
     match drop, create:
-        case DropIndexOp(), CreateIndexOp():
+        case DropIndexOp(index_name=old_name), CreateIndexOp(index_name=new_name):
+            if old_name == new_name:
+                return False
             before, after = (op.to_index(context) for op in (drop.reverse(), create))
             return impl.compare_indexes(after, before).is_equal
         case DropConstraintOp(constraint_type="unique"), CreateUniqueConstraintOp():

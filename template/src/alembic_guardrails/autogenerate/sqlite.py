@@ -1,5 +1,6 @@
 """What SQLAlchemy does not read of a SQLite table."""
 
+import re
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -10,7 +11,7 @@ from alembic.operations.ops import (
     DropConstraintOp,
     MigrateOperation,
 )
-from sqlalchemy import INTEGER, Connection, inspect, text
+from sqlalchemy import INTEGER, Column, Connection, inspect, text
 
 # The types that columns were declared with, as the statements spell them; of one table, or of all.
 TYPES = text("""
@@ -18,6 +19,10 @@ TYPES = text("""
     FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c
     WHERE m.type = 'table' AND m.name = coalesce(:table, m.name)
 """)
+
+
+# In the definition of a column as `schema/sqlite.py` writes it.
+COMPUTED = re.compile(r"\bas \((.*)\)")
 
 
 def has_unnamed(connection: Connection, table: str, operation: MigrateOperation) -> bool:
@@ -87,3 +92,15 @@ def actions_of(rows: Iterable[Any]) -> dict[tuple[str, ...], dict[str, str]]:
         found = zip(("onupdate", "ondelete"), words[0], strict=True)
         actions[columns] = {name: word for name, word in found if word != "NO ACTION"}
     return actions
+
+
+def has_expression(connection: Connection, column: Column[Any], sql: str) -> bool:
+    """Whether a computed column of SQLite has this expression, however both are spelt.
+
+    SQLAlchemy reads none where GENERATED ALWAYS is left out, so that the statement is read.
+    """
+    from alembic_guardrails.schema import sqlite as schema
+
+    place = f"column {column.name.lower()} of table {column.table.name}"
+    computed = COMPUTED.search(dict(schema.read(connection)).get(place, ""))
+    return computed is None or computed[1] == schema.render(schema.parse(sql))

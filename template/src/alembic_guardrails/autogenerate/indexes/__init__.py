@@ -1,0 +1,87 @@
+"""Whether an index of the database is the one that a model asks for.
+
+Alembic compares the texts of expressions, and of their options almost none. Databases are asked how
+they word the model's index, on a temporary table with the same columns.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from alembic_guardrails._alembic import different_index, equal_index
+from alembic_guardrails.autogenerate.describe import NAME
+from sqlalchemy import Column, Connection, Index, MetaData
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex
+from sqlalchemy.sql.elements import ClauseElement
+
+
+class IndexComparison(ABC):
+    """Compares indexes by what a database says of them.
+
+    `compare_texts` is Alembic's own comparison, for what the database cannot be asked.
+    """
+
+    def __init__(
+        self, connection: Connection, compare_texts: Callable[[Index, Index], Any]
+    ) -> None:
+        self.connection = connection
+        self.preparer = connection.dialect.identifier_preparer
+        self.compare_texts = compare_texts
+        self.known: dict[str, dict[str, str]] = {}
+
+    @abstractmethod
+    def definitions(self, table: str) -> dict[str, str]:
+        """Return how the indexes of a table are made, by their names; the table's is quoted."""
+
+    @abstractmethod
+    def word(self, index: Index, table: str) -> list[str]:
+        """Return how the database words an index of the table `NAME`, made like another table.
+
+        There is more than one wording if it words its own wording anew.
+
+        Raises:
+            SQLAlchemyError: It does not take the index.
+        """
+
+    @abstractmethod
+    def word_columns(self, names: list[str], is_unique: bool) -> str:
+        """Return how the database words an index on nothing but columns, whose names are quoted."""
+
+    def compare(self, model: Index, inspected: Index) -> Any:
+        """Return how an index of the database compares with the model's."""
+        table = self.preparer.format_table(inspected.table)  # type: ignore[arg-type]
+        if table not in self.known:
+            self.known[table] = self.definitions(table)
+        old = self.known[table].get(str(inspected.name))
+        names = self.columns_of(model)
+        if names and old == self.word_columns(names, bool(model.unique)):
+            return equal_index()
+        try:
+            # The one that a downgrade drops is not in the database yet.
+            before = [old] if old else self.word(self.copy(inspected), table)
+            after = self.word(self.copy(model), table)
+        except SQLAlchemyError:
+            return self.compare_texts(model, inspected)
+        is_same = not set(before).isdisjoint(after)
+        return equal_index() if is_same else different_index(f"{before[0]} to {after[0]}")
+
+    def columns_of(self, index: Index) -> list[str]:
+        """Return the columns of an index, quoted; none if there are expressions or options."""
+        options = index.dialect_options[self.connection.dialect.name].values()
+        if any(isinstance(option, ClauseElement) or option for option in options):
+            return []
+        columns = [part for part in index.expressions if isinstance(part, Column)]
+        is_plain = len(columns) == len(index.expressions)
+        return [self.preparer.quote(column.name) for column in columns] if is_plain else []
+
+    def copy(self, model: Index) -> Index:
+        """Return the index on a table of the name `NAME`."""
+        owner: Any = model.table
+        copied = owner.to_metadata(MetaData(), schema=None, name=NAME)
+        [index] = [index for index in copied.indexes if index.name == model.name]
+        return index  # type: ignore[no-any-return]
+
+    def create(self, index: Index) -> None:
+        """Create an index on the temporary table."""
+        self.connection.execute(CreateIndex(index))

@@ -1,0 +1,3 @@
+"""SQLAlchemy reads nothing of SQLite's indexes but columns, so that there is nothing to compare."""
+
+INDEX_COMPARISON = None

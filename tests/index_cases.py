@@ -1,0 +1,188 @@
+"""Indexes that databases word in their own way, each with another one in its place."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import MetaData
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+Columns = Any
+Make = Callable[[Columns], tuple[list[Any], dict[str, Any]]]
+
+
+class Case(NamedTuple):
+    """An index before and after a change, in terms of the columns of a table."""
+
+    name: str
+    before: Make
+    after: Make
+
+
+def on(*parts: Callable[[Columns], Any], **options: Any) -> Make:
+    """Return what makes an index on expressions, with options that are functions or values."""
+
+    def make(columns: Columns) -> tuple[list[Any], dict[str, Any]]:
+        given = {
+            name: value(columns) if callable(value) else value for name, value in options.items()
+        }
+        return [part(columns) for part in parts], given
+
+    return make
+
+
+def sql(text: str) -> Callable[[Columns], Any]:
+    """Return SQL, whatever the columns are."""
+    return lambda columns: sa.text(text)
+
+
+def name(c: Columns) -> Any:
+    """Return a column."""
+    return c.name
+
+
+def number(c: Columns) -> Any:
+    """Return a column of numbers."""
+    return c.n
+
+
+ON_POSTGRESQL = (
+    Case("function", on(lambda c: sa.func.lower(c.name)), on(lambda c: sa.func.upper(c.name))),
+    Case("sql", on(sql("lower(name)")), on(sql("upper(name)"))),
+    Case(
+        "two",
+        on(number, lambda c: sa.func.lower(c.name)),
+        on(lambda c: sa.func.lower(c.name), number),
+    ),
+    Case("cast", on(lambda c: sa.cast(c.n, sa.Text)), on(lambda c: sa.cast(c.n, sa.String(9)))),
+    Case("cast in sql", on(sql("(n::text)")), on(sql("(n::bigint)"))),
+    Case(
+        "coalesce",
+        on(lambda c: sa.func.coalesce(c.name, "")),
+        on(lambda c: sa.func.coalesce(c.name, "x")),
+    ),
+    Case("quote", on(sql("coalesce(name, 'it''s')")), on(sql("coalesce(name, 'it''s:a')"))),
+    Case("percent", on(sql("replace(name, '%', ':a')")), on(sql("replace(name, '%%', ':a')"))),
+    Case("json", on(lambda c: c.data["a"].astext), on(lambda c: c.data["b"].astext)),
+    Case("json in sql", on(sql("(data ->> 'a')")), on(sql("(data -> 'a' ->> 'b')"))),
+    Case(
+        "time zone",
+        on(lambda c: sa.func.timezone("UTC", c.at)),
+        on(lambda c: sa.func.timezone("CET", c.at)),
+    ),
+    Case("concat", on(lambda c: c.name + "x"), on(lambda c: c.name + c.email)),
+    Case("arithmetic", on(lambda c: c.n * 2 + 1), on(lambda c: c.n * 2 + 2)),
+    Case(
+        "case",
+        on(lambda c: sa.func.abs(sa.case((c.n > 0, 1), else_=0))),
+        on(lambda c: sa.func.abs(sa.case((c.n > 1, 1), else_=0))),
+    ),
+    Case("descending", on(lambda c: c.n.desc()), on(lambda c: c.n.desc().nulls_last())),
+    Case("nulls", on(lambda c: c.n.asc().nulls_first()), on(number)),
+    Case(
+        "nulls of function",
+        on(lambda c: sa.func.abs(c.n).desc().nulls_last()),
+        on(lambda c: sa.func.abs(c.n).desc()),
+    ),
+    Case(
+        "where",
+        on(number, postgresql_where=lambda c: c.name.is_not(None)),
+        on(number, postgresql_where=lambda c: c.name.is_(None)),
+    ),
+    Case("where goes", on(number, postgresql_where=lambda c: c.n > 0), on(number)),
+    Case("where comes", on(number), on(number, postgresql_where=lambda c: c.n > 0)),
+    Case(
+        "where in",
+        on(number, postgresql_where=lambda c: c.name.in_(["a", "b"])),
+        on(number, postgresql_where=lambda c: c.name.in_(["a", "c"])),
+    ),
+    Case(
+        "where like",
+        on(number, postgresql_where=lambda c: c.name.like("a%")),
+        on(number, postgresql_where=lambda c: c.name.like("b%")),
+    ),
+    Case(
+        "where sql",
+        on(number, postgresql_where=sql("n > 0 AND name <> ':a'")),
+        on(number, postgresql_where=sql("n > 0 OR name <> ':a'")),
+    ),
+    Case(
+        "unique where",
+        on(name, unique=True, postgresql_where=lambda c: c.n == 0),
+        on(name, unique=True, postgresql_where=lambda c: c.n == 1),
+    ),
+    Case("operators", on(name, postgresql_ops={"name": "varchar_pattern_ops"}), on(name)),
+    Case(
+        "operators of function",
+        on(lambda c: sa.func.lower(c.name).label("l"), postgresql_ops={"l": "text_pattern_ops"}),
+        on(lambda c: sa.func.lower(c.name).label("l")),
+    ),
+    Case("include", on(name, postgresql_include=["n"]), on(name, postgresql_include=["n", "at"])),
+    Case("include goes", on(name, postgresql_include=["n"]), on(name)),
+    Case(
+        "gin",
+        on(lambda c: c.data, postgresql_using="gin"),
+        on(lambda c: c.data, postgresql_using="gin", postgresql_ops={"data": "jsonb_path_ops"}),
+    ),
+    Case("hash", on(name, postgresql_using="hash"), on(name)),
+    Case("array", on(lambda c: c.tags, postgresql_using="gin"), on(lambda c: c.tags)),
+    Case(
+        "fill factor",
+        on(name, postgresql_with={"fillfactor": 50}),
+        on(name, postgresql_with={"fillfactor": 60}),
+    ),
+    Case(
+        "nulls alike",
+        on(name, unique=True, postgresql_nulls_not_distinct=True),
+        on(name, unique=True),
+    ),
+    Case(
+        "search",
+        on(lambda c: sa.func.to_tsvector(sa.text("'english'"), c.name), postgresql_using="gin"),
+        on(lambda c: sa.func.to_tsvector(sa.text("'simple'"), c.name), postgresql_using="gin"),
+    ),
+)
+
+
+ON_MYSQL = (
+    Case("function", on(sql("(lower(name))")), on(sql("(upper(name))"))),
+    Case("element", on(lambda c: sa.func.lower(c.name)), on(lambda c: sa.func.upper(c.name))),
+    Case("arithmetic", on(sql("(n * 2 + 1)")), on(sql("(n * 2 + 2)"))),
+    Case("descending", on(lambda c: c.n.desc()), on(number)),
+    Case("length", on(name, mysql_length={"name": 5}), on(name, mysql_length={"name": 6})),
+)
+ON_MARIADB = (
+    Case("descending", on(lambda c: c.n.desc()), on(number)),
+    Case("length", on(name, mariadb_length={"name": 5}), on(name, mariadb_length={"name": 6})),
+)
+# Of SQLite, SQLAlchemy reads the columns alone, and of those on expressions nothing.
+ON_SQLITE = (Case("columns", on(number), on(number, name)),)
+CASES = {
+    "mariadb": ON_MARIADB,
+    "mysql": ON_MYSQL,
+    "postgresql": ON_POSTGRESQL,
+    "sqlite": ON_SQLITE,
+}
+
+
+def indexed(dialect: str, *makers: Make) -> MetaData:
+    """Return a table with indexes."""
+    metadata = MetaData()
+    of_postgresql: list[sa.Column[Any]] = [
+        sa.Column("data", JSONB),
+        sa.Column("tags", ARRAY(sa.Text)),
+    ]
+    table = sa.Table(
+        "t",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(40)),
+        sa.Column("email", sa.Text),
+        sa.Column("n", sa.Integer),
+        sa.Column("at", sa.DateTime(timezone=True)),
+        *(of_postgresql if dialect == "postgresql" else []),
+    )
+    for place, make in enumerate(makers):
+        parts, options = make(table.c)
+        sa.Index(f"ix{place}", *parts, _table=table, **options)
+    return metadata
