@@ -31,8 +31,8 @@ def table(*columns: str, rows: Iterable[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
-def compared(size: str, results: list[Result]) -> str:
-    """A table of ours against stock, where that has the command."""
+def compared(size: str, results: list[Result], other: str = "stock") -> str:
+    """A table of ours against stock or another command, where there is one."""
 
     def row(result: Result) -> Sequence[object]:
         ours, stock = result.costs["ours"], result.costs.get("stock")
@@ -40,7 +40,7 @@ def compared(size: str, results: list[Result]) -> str:
         sizes = [f"{result.size:,}"] * bool(size)
         return result.database, *sizes, f"`{result.command}`", ours, stock or "", *ratio
 
-    columns = ("database", *([size] * bool(size)), "command", "ours", "stock")
+    columns = ("database", *([size] * bool(size)), "command", "ours", other)
     return table(*columns, "ratio", "ratio of CPU time", rows=map(row, results))
 
 

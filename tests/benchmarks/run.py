@@ -1,43 +1,54 @@
 """Times what the template makes against what `alembic init` makes, and rendering against Copier.
 
 ``uv run --group benchmarks python tests/benchmarks/run.py`` writes ``docs/benchmarks.md`` and
-``docs/benchmarks.svg``; with ``--quick`` it prints a little of it and writes nothing.
+``docs/benchmarks.svg``. With ``--only ROW`` it prints one of the tables, with ``--quick`` a little
+of all of them, and writes nothing.
 """
 
 import argparse
+import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory, mkdtemp
 from time import perf_counter
 
 ROOT = Path(__file__).parents[2]
 sys.path[1:1] = [str(ROOT / "tests"), str(ROOT / "extensions")]
 
-from matrix import PROGRAMS, SERVED, SETUPS, Setup, options  # noqa: E402
+import memory  # noqa: E402
+from matrix import DISTINCT, SERVED, SETUPS, Setup, options  # noqa: E402
 from project import Project  # noqa: E402
 from report import Result, compared, machine, plot, replace_measured, table  # noqa: E402
-from services import PACKAGE, Service, Workshop  # noqa: E402
-from timing import Costs, Work, in_turns, nothing  # noqa: E402
+from services import Service, Workshop  # noqa: E402
+from timing import Work, in_turns, nothing, ratios, short  # noqa: E402
 
 COMMAND = "uv run --group benchmarks python tests/benchmarks/run.py"
 UPGRADE, CURRENT, CHECK = ("alembic upgrade head", "alembic current", "alembic check")
-LINT = "lint -r :"  # all revisions, also those that are released
+VERIFY, LINT = ("migrations verify", "migrations lint")
+LINT_ALL = "lint -r :"  # all revisions, also those that are released
 # Beside one set-up of each program, one on a server whose driver is async.
 ASYNC = next(setup for setup in SERVED if setup.is_async)
+# The page of customers of a sync and of an async service.
+PAGES = [next(setup for setup in SETUPS if setup.is_async is kind) for kind in (False, True)]
+THROUGHPUT = ROOT / "tests" / "in_service" / "throughput.py"
+REQUIREMENT = "alembic-guardrails @ git+https://example.com/template@v1"
 
 
 @dataclass(frozen=True)
 class Extent:
     """How much is measured: how often, where, and for one combination of answers out of so many.
 
-    Revisions and tables go with the rounds that each number of them gets.
+    Revisions and tables go with the rounds that each number of them gets. `requests` are those of a
+    round, and `statements` those of the revision that is to need much memory.
     """
 
     rounds: int
@@ -46,19 +57,31 @@ class Extent:
     revisions: dict[int, int]
     tables: dict[int, int]
     every: int
+    requests: int = 200
+    statements: int = memory.MANY
 
 
 FULL = Extent(
-    rounds=5,
-    programs=PROGRAMS,
+    rounds=7,
+    programs=DISTINCT,
     others=[ASYNC],
-    revisions={10: 2, 100: 2, 1000: 1, 3000: 1},
-    tables={10: 2, 50: 2, 200: 1, 500: 1},
+    revisions={10: 3, 100: 3, 1000: 7, 3000: 1},
+    tables={10: 3, 50: 3, 200: 1, 500: 1},
     every=1,
 )
-# From where on nothing is done ahead of what counts: only bytecode would be, and is there.
-LONG = 1000
-QUICK = Extent(1, PROGRAMS[:1], [], revisions={100: 1}, tables={10: 1}, every=40)
+QUICK = Extent(
+    1, DISTINCT[:1], [], revisions={100: 1}, tables={10: 1}, every=40, requests=20, statements=200
+)
+
+
+@dataclass
+class Bench:
+    """What is measured with, and what has been measured of what grows."""
+
+    workshop: Workshop
+    extent: Extent
+    revisions: list[Result]
+    tables: list[Result]
 
 
 def name_of(setup: Setup) -> str:
@@ -66,10 +89,17 @@ def name_of(setup: Setup) -> str:
     return f"{setup.backend.title}, {setup.driver.name}"
 
 
-def rendering(workshop: Workshop, rounds: int) -> dict[str, Costs]:
-    """What rendering costs, and what starting Copier and Alembic's own template cost."""
-    folder = workshop.folder / "rendering"
-    sqlite, server = PROGRAMS[:2]
+def say(setup: Setup, what: str) -> None:
+    """Say what is measured next."""
+    print(f"{name_of(setup)}: {what}", file=sys.stderr, flush=True)
+
+
+def copies(workshop: Workshop) -> tuple[dict[str, Work], Work, int]:
+    """What is rendered by commands, what empties the folder for it, and how many files it has."""
+    folder, clone, counted = (workshop.folder / name for name in ("rendering", "clone", "counted"))
+    subprocess.run(("git", "clone", "--quiet", ROOT, clone), check=True)
+    sqlite, server = DISTINCT[:2]
+    files = len(Project(counted, workshop.render(counted, sqlite)).files)
 
     def empty() -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -80,70 +110,53 @@ def rendering(workshop: Workshop, rounds: int) -> dict[str, Costs]:
         project.use(workshop.commands(sqlite.driver, sqlite.backend), in_forks=False)
         return partial(project.run, *command)
 
-    def copy(source: Path, setup: Setup) -> Work:
-        data = (f"--data={name}={answer}" for name, answer in setup.answers().items())
-        return run("copier", "copy", "--trust", "--defaults", "--quiet", *data, str(source), "copy")
+    def copy(source: Path, **answers: str) -> Work:
+        data = (f"--data={name}={answer}" for name, answer in answers.items())
+        reference = ("--vcs-ref", "HEAD") if source == clone else ()
+        quietly = ("--trust", "--defaults", "--quiet")
+        return run("copier", "copy", *quietly, *reference, *data, str(source), "copy")
 
-    return in_turns(
-        {
-            "`copier --version`": run("copier", "--version"),
-            f"`copier copy`, {sqlite.backend.title}": copy(workshop.template, sqlite),
-            f"`copier copy`, {server.backend.title}": copy(workshop.template, server),
-            "`copier copy` of a git repository": copy(ROOT, sqlite),
-            "rendering in a process that runs": lambda: workshop.render(folder / "copy", sqlite),
-            "`alembic init`": run("alembic", "init", "migrations"),
-        },
-        rounds,
-        empty,
+    with_requirement = server.answers(guardrails=REQUIREMENT)
+    work = {
+        "`copier --version`": run("copier", "--version"),
+        f"`copier copy` of a git clone, {sqlite.backend.title}": copy(clone, **sqlite.answers()),
+        f"the same, {server.backend.title}": copy(clone, **server.answers()),
+        "the same, the machinery as a requirement": copy(clone, **with_requirement),
+        f"`copier copy` of a template of {files} empty files": copy(bare(workshop.folder, files)),
+        "of a template of one": copy(bare(workshop.folder, 1)),
+        "`alembic init`": run("alembic", "init", "migrations"),
+    }
+    return work, empty, files
+
+
+def bare(folder: Path, files: int) -> Path:
+    """A template of empty files and nothing else: what copying takes is Copier's own."""
+    template = folder / f"bare_{files}"
+    (template / "template" / "src" / "package").mkdir(parents=True)
+    (template / "copier.yml").write_text("_subdirectory: template\n", encoding="utf-8")
+    for number in range(files):
+        (template / "template" / "src" / "package" / f"file_{number}.txt").touch()
+    return template
+
+
+def rendering(bench: Bench) -> str:
+    """What rendering costs, and what starting Copier and Alembic's own template cost."""
+    work, empty, files = copies(bench.workshop)
+    costs = in_turns(work, bench.extent.rounds, empty)
+    start, *_ = costs.values()
+    lines = [
+        (what, cost, *(f"{ratio:.2f}" for ratio in ratios(cost, start)))
+        for what, cost in costs.items()
+    ]
+    many, one = (median(costs[what].cpu) for what in [*costs][4:6])
+    each = 1000 * (many - one) / max(files - 1, 1)
+    own = (
+        f"Copier's own share: {short(many - one)} s of CPU time for {files - 1} more files without"
+        f" a character in them, {each:.1f} ms each."
     )
-
-
-def commands(workshop: Workshop, setup: Setup, rounds: int) -> Iterator[Result]:
-    """What Alembic's commands cost with the example, from an empty database and at the head."""
-    with workshop.service(setup) as service:
-
-        def result(command: str, where: str, before: Work = nothing) -> Result:
-            work = service.alembic(*command.split()[1:])
-            costs = in_turns(work, rounds, before)
-            return Result(f"{name_of(setup)}, {where}", command, costs)
-
-        workshop.facts |= service.facts()
-        yield result(UPGRADE, "empty", service.reset)
-        yield from (result(command, "at head") for command in (UPGRADE, CURRENT, CHECK))
-
-
-def settings(workshop: Workshop, setup: Setup, rounds: int) -> Iterator[Result]:
-    """What it costs that the service's settings say where its database is."""
-    imports = f"import alembic.command, {PACKAGE}.models"
-    reading = f"{imports}; from {PACKAGE}.settings import DatabaseSettings; DatabaseSettings()"
-    with workshop.service(setup) as service:
-        texts = {"ours": reading, "stock": imports}
-        work = {
-            who: partial(service.project.run, "python", "-c", name) for who, name in texts.items()
-        }
-        yield Result("none", "start: with settings, without", in_turns(work, rounds))
-
-
-def by_size(
-    workshop: Workshop,
-    setup: Setup,
-    size: int,
-    rounds: int,
-    grow: Callable[[Service, int], None],
-    *own: str,
-) -> Iterator[Result]:
-    """What Alembic's commands and the service's own cost with so many revisions or tables."""
-    database = setup.backend.title
-    with workshop.service(setup, include_example=False) as service:
-        grow(service, size)
-        for command in (UPGRADE, CHECK):
-            work = service.alembic(*command.split()[1:])
-            before = service.reset if command == UPGRADE else nothing
-            yield Result(database, command, in_turns(work, rounds, before, size < LONG), size)
-        service.commit()
-        for command in own:
-            work = {"ours": service.migrations(*command.split())}
-            yield Result(database, command, in_turns(work, 1, warm_up=False), size)
+    columns = ("", "", "against `copier --version`", "CPU time")
+    rate = renders_a_minute(bench.workshop, bench.extent.every)
+    return f"{table(*columns, rows=lines)}\n{own}\n\n{rate}\n"
 
 
 def renders_a_minute(workshop: Workshop, every: int) -> str:
@@ -158,50 +171,155 @@ def renders_a_minute(workshop: Workshop, every: int) -> str:
     return f"{len(chosen)} combinations of answers, in one process: {rate:.0f} a minute."
 
 
-def main(extent: Extent, plotted: Path | None) -> str:
-    """Measure everything, draw what grows if there is a path for it; return Markdown."""
-    with TemporaryDirectory() as folder, ExitStack() as stack:
-        workshop = Workshop(Path(folder), stack)
-        renders = rendering(workshop, extent.rounds)
-        matrix = renders_a_minute(workshop, extent.every)
-        once = [*settings(workshop, PROGRAMS[0], extent.rounds)]
-        for setup in (*extent.programs, *extent.others):
-            say(setup, "the example")
-            once += commands(workshop, setup, extent.rounds)
-        revisions: list[Result] = []
-        tables: list[Result] = []
-        for setup in extent.programs:
-            for size, rounds in extent.revisions.items():
-                say(setup, f"{size} revisions")
-                add, own = Service.add_revisions, ("verify", LINT)
-                revisions += by_size(workshop, setup, size, rounds, add, *own)
-            for size, rounds in extent.tables.items():
-                say(setup, f"{size} tables")
-                tables += by_size(workshop, setup, size, rounds, Service.add_tables, LINT)
-    if plotted:
-        plot(plotted, revisions=revisions, tables=tables)
-    facts = {"Copier": version("copier")} | workshop.facts
-    versions = ", ".join(f"{name} {number}" for name, number in facts.items())
-    sections = (
-        ("Measured with", f"{machine()}; {versions}.\n"),
-        ("Rendering", f"{table('', '', rows=renders.items())}\n{matrix}\n"),
-        ("Commands", compared("", once)),
-        ("Revisions", compared("revisions", revisions)),
-        ("Tables", compared("tables", tables)),
+def commands(bench: Bench) -> str:
+    """What Alembic's commands cost with the example, from an empty database and at the head."""
+    results: list[Result] = []
+    for setup in (*bench.extent.programs, *bench.extent.others):
+        say(setup, "commands")
+        with bench.workshop.service(setup) as service:
+            bench.workshop.facts |= service.facts()
+
+            def result(
+                command: str,
+                where: str,
+                before: Work = nothing,
+                setup: Setup = setup,
+                service: Service = service,
+            ) -> Result:
+                work = service.alembic(*command.split()[1:])
+                costs = in_turns(work, bench.extent.rounds, before)
+                return Result(f"{name_of(setup)}, {where}", command, costs)
+
+            results.append(result(UPGRADE, "empty", service.reset))
+            results += [result(command, "at head") for command in (UPGRADE, CURRENT, CHECK)]
+    return compared("", results)
+
+
+def history(bench: Bench) -> str:
+    """What the checks of the history and of one new revision cost, against `alembic heads`."""
+    results: list[Result] = []
+    for setup in bench.extent.programs:
+        say(setup, "verify and lint")
+        with bench.workshop.service(setup) as service:
+            service.add_revision()
+            for command in (VERIFY, LINT):
+                work = service.against_heads(*command.split()[1:])
+                costs = in_turns(work, bench.extent.rounds)
+                results.append(Result(name_of(setup), command, costs))
+    return compared("", results, other="`alembic heads`")
+
+
+def by_size(
+    bench: Bench,
+    setup: Setup,
+    size: int,
+    rounds: int,
+    grow: Callable[[Service, int], None],
+    *own: str,
+) -> Iterator[Result]:
+    """What Alembic's commands and the service's own cost with so many revisions or tables."""
+    database = setup.backend.title
+    with bench.workshop.service(setup, include_example=False) as service:
+        grow(service, size)
+        for command in (UPGRADE, CHECK):
+            work = service.alembic(*command.split()[1:])
+            before = service.reset if command == UPGRADE else nothing
+            # What runs once is long, and compiled when it grew.
+            yield Result(database, command, in_turns(work, rounds, before, rounds > 1), size)
+        service.commit()
+        for command in own:
+            work = {"ours": service.migrations(*command.split())}
+            yield Result(database, command, in_turns(work, 1, warm_up=False), size)
+
+
+def revisions(bench: Bench) -> str:
+    """What commands cost by the number of revisions."""
+    for setup in bench.extent.programs:
+        for size, rounds in bench.extent.revisions.items():
+            say(setup, f"{size} revisions")
+            own = ("verify", LINT_ALL)
+            bench.revisions += by_size(bench, setup, size, rounds, Service.add_revisions, *own)
+    return compared("revisions", bench.revisions)
+
+
+def tables(bench: Bench) -> str:
+    """What commands cost by the number of tables."""
+    for setup in bench.extent.programs:
+        for size, rounds in bench.extent.tables.items():
+            say(setup, f"{size} tables")
+            grown = by_size(bench, setup, size, rounds, Service.add_tables, LINT_ALL)
+            bench.tables += grown
+    return compared("tables", bench.tables)
+
+
+def requests(bench: Bench) -> str:
+    """Requests for a CPU second, of a sync and an async service, against a minimal one."""
+    lines = []
+    for setup in PAGES:
+        say(setup, "requests")
+        with bench.workshop.service(setup) as service:
+            service.project.environment["LOG_LEVEL"] = "WARNING"
+            service.upgrade()
+            arguments = (str(bench.extent.rounds), str(bench.extent.requests))
+            output = service.project.run("python", str(THROUGHPUT), *arguments)
+            found = [float(ratio) for ratio in json.loads(output.splitlines()[-1])]
+        spread = f"{min(found):.2f} to {max(found):.2f}"
+        kind = "async" if setup.is_async else "sync"
+        lines.append(
+            (f"page of 50 customers, {kind}", name_of(setup), short(median(found)), spread)
+        )
+    return table("", "database", "requests for a CPU second: ratio", "", rows=lines)
+
+
+def peaks(bench: Bench) -> str:
+    """Peak memory, by what a revision does."""
+    extent = bench.extent
+    found = memory.measure(
+        bench.workshop, extent.programs, min(extent.rounds, 3), extent.statements
     )
-    return "\n".join(f"## {title}\n\n{text}" for title, text in sections)
+    return table("database", "what", "few", "many", "ratio", rows=found)
 
 
-def say(setup: Setup, what: str) -> None:
-    """Say what is measured next."""
-    print(f"{name_of(setup)}: {what}", file=sys.stderr, flush=True)
+# The tables of the page, each under its title, by the name that --only takes.
+ROWS: dict[str, tuple[str, Callable[[Bench], str]]] = {
+    "rendering": ("Rendering", rendering),
+    "commands": ("Commands", commands),
+    "history": ("Verify and lint", history),
+    "revisions": ("Revisions", revisions),
+    "tables": ("Tables", tables),
+    "requests": ("Requests", requests),
+    "memory": ("Memory", peaks),
+}
+
+
+def main(extent: Extent, rows: list[str], plotted: Path | None) -> str:
+    """Measure these rows, draw what grows if there is a path for it; return Markdown."""
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        bench = Bench(Workshop(Path(folder), stack), extent, [], [])
+        sections = []
+        for row in rows:
+            title, measure = ROWS[row]
+            begun = perf_counter()
+            sections.append(f"## {title}\n\n{measure(bench)}")
+            print(f"{row}: {perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+    if plotted:
+        plot(plotted, revisions=bench.revisions, tables=bench.tables)
+    facts = {"Copier": version("copier")} | bench.workshop.facts
+    versions = ", ".join(f"{name} {number}" for name, number in facts.items())
+    return "\n".join([f"## Measured with\n\n{machine()}; {versions}.\n", *sections])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="measure a little, write nothing")
-    if parser.parse_args().quick:
-        print(main(QUICK, None))
+    parser.add_argument("--only", action="append", choices=[*ROWS], help="measure this, print it")
+    parser.add_argument("--rounds", type=int, help="how often the commands run, 7 if not given")
+    given = parser.parse_args()
+    chosen = QUICK if given.quick else FULL
+    if given.rounds:
+        chosen = replace(chosen, rounds=given.rounds)
+    if given.quick or given.only:
+        print(main(chosen, given.only or [*ROWS], None))
     else:
-        text = main(FULL, ROOT / "docs" / "benchmarks.svg")
+        text = main(chosen, [*ROWS], ROOT / "docs" / "benchmarks.svg")
         replace_measured(ROOT / "docs" / "benchmarks.md", COMMAND, text)

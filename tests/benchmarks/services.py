@@ -114,7 +114,25 @@ class Service:
 
     def migrations(self, *arguments: str) -> Work:
         """A command that the service has beside Alembic's."""
-        return partial(self.project.run, "migrations", *arguments)
+        return partial(self.project.run, "python", "-m", "alembic_guardrails", *arguments)
+
+    def against_heads(self, *arguments: str) -> dict[str, Work]:
+        """A command that the service has beside Alembic's, and the least that Alembic can do."""
+        heads = partial(self.project.run, "python", "-m", "alembic", "-c", "stock.ini", "heads")
+        return {"ours": self.migrations(*arguments), "stock": heads}
+
+    def add_revision(self) -> None:
+        """Add a revision that is not released to those that are."""
+        self.commit()
+        text = REVISION.format(
+            id="0002",
+            down="0001",
+            up='create_table("items", sa.Column("id", sa.Integer(), primary_key=True))',
+            down_again='drop_table("items")',
+        )
+        path = self.project.path / "migrations" / "versions" / "0002_new.py"
+        path.write_text(text, encoding="utf-8")
+        self.migrations("repair")()
 
     def upgrade(self) -> None:
         """Bring the empty database to the newest revision."""
