@@ -270,7 +270,7 @@ def test_contributing() -> None:
 @pytest.mark.sweep
 def test_benchmarks(tmp_path: Path) -> None:
     """In short."""
-    [measure] = commands("docs/benchmarks.md")
+    measure, *_ = commands("docs/benchmarks.md")
     root = Project(ROOT, {}, {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "environment")})
 
     assert "alembic upgrade head" in sh(root, f"{measure} --quick")
