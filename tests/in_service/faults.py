@@ -475,6 +475,14 @@ def test_readers_do_not_wait_behind_a_change_that_waits() -> None:
     assert worst < 3  # without limits a reader waits as long as the session is open
 
 
+def start_and_wait_for(text: str, *arguments: str) -> int:
+    """Start Alembic in a fork, and wait until it has logged this; return the process id."""
+    child = start(lambda: main([*arguments]))
+    while text not in (LOG.read_text() if LOG.exists() else ""):
+        time.sleep(0.05)
+    return child
+
+
 COUNTED = """print("it runs")
     op.create_table("a", sa.Column("id", sa.Integer, primary_key=True))
     op.execute("INSERT INTO a (id) VALUES (1)")
@@ -485,8 +493,9 @@ COUNTED = """print("it runs")
 def test_a_revision_without_its_lock_runs_again_from_its_start() -> None:
     write_revision(COUNTED)
     with another_session("SELECT * FROM customers") as ended:
-        threading.Timer(2, ended.set).start()
-        assert run_alembic("upgrade", "faulty") == 0, LOG.read_text()
+        child = start_and_wait_for("trying again", "upgrade", "faulty")
+        ended.set()
+        assert end(child) == 0, LOG.read_text()
     assert LOG.read_text().count("it runs") > 1
     assert fetch_value("SELECT count(*) FROM a") == 1
 
@@ -496,9 +505,7 @@ def test_a_revision_that_is_killed_while_it_waits_leaves_nothing() -> None:
     before = read_state()
     write_revision(COUNTED)
     with another_session("SELECT * FROM customers"):
-        child = start(lambda: main(["upgrade", "faulty"]))
-        while "trying again" not in (LOG.read_text() if LOG.exists() else ""):
-            time.sleep(0.05)
+        child = start_and_wait_for("trying again", "upgrade", "faulty")
         os.kill(child, signal.SIGKILL)
         assert end(child) == -signal.SIGKILL
     assert read_state() == before
