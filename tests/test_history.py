@@ -230,7 +230,7 @@ def test_what_the_check_refuses(service: Project) -> None:
         "one id in two files": Case({c: b_text}, f"{HAND}: Revision b is present more than once"),
         "conflict in a revision": Case({b: CONFLICT + b_text}, f"{HAND}: .*{b}"),
         "other base": Case({}, "3 revisions, head b, 3 released", {"MIGRATION_BASE": "feature"}),
-        "no base": Case({}, rf"{unknown} \(git merge-base: fatal", {"MIGRATION_BASE": "0" * 40}),
+        "no base": Case({}, rf"{unknown} \(git rev-parse: fatal", {"MIGRATION_BASE": "0" * 40}),
         "not ours": Case({}, f"{unknown} .*dubious", {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}),
         "no repository": Case(
             {},

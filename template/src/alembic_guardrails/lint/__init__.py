@@ -67,7 +67,7 @@ def describe_stop(reading: Reading) -> Finding:
         rule.severity,
         reading.recording.path,
         failure.span,
-        Help(rule.advice, code),
+        Help(f"Write `{failure.suggestion}`." if failure.suggestion else rule.advice, code),
     )
 
 

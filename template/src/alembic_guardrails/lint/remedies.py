@@ -328,6 +328,10 @@ def add_unique(rule: Rule, step: Step, reading: Reading) -> Help:
             return use_index(rule, subject, str(name or ""), [*columns], "UNIQUE", reading)
         case ops.CreateIndexOp():
             return build_concurrently(rule, step, reading)
+        case ops.AddColumnOp(column=column):
+            added = add_column(subject, column.type, reading.dialect)
+            advice = use_index(rule, subject, "", [column.name], "UNIQUE", reading)
+            return advice._replace(code=(Code(THIS, added), *advice.code))
     return use_index_of_sql(rule, step, reading, UNIQUE, "UNIQUE")
 
 
@@ -400,6 +404,8 @@ def build_concurrently(rule: Rule, step: Step, reading: Reading) -> Help:
         listed = "".join(f", {name}={write_option(value)}" for name, value in options.items())
         name = str(operation.index_name)
         code = write_index(name, read_subject(step), f"[{columns}]", listed)
+    elif isinstance(operation, ops.AddColumnOp):
+        return index_column(rule, read_subject(step), operation, reading)
     elif isinstance(operation, ops.ExecuteSQLOp):
         index = r"\bINDEX\s+(?!CONCURRENTLY\b)"
         text = re.sub(index, "INDEX CONCURRENTLY ", text_of(step), count=1, flags=re.IGNORECASE)
@@ -413,6 +419,17 @@ def build_concurrently(rule: Rule, step: Step, reading: Reading) -> Help:
     else:
         code = copy_statement(step.span, reading)
     return Help(rule.advice, (Code(OWN, code),))
+
+
+def index_column(
+    rule: Rule, subject: Subject, operation: ops.AddColumnOp, reading: Reading
+) -> Help:
+    """Add a column, and build its index in a revision of its own."""
+    added = add_column(subject, operation.column.type, reading.dialect)
+    options = ", unique=True" if operation.column.unique else ""
+    name = f"ix_{subject.table}_{subject.column}"
+    index = write_index(name, subject, quote_all([subject.column]), options)
+    return Help(rule.advice, (Code(THIS, added), Code(OWN, index)))
 
 
 def write_option(value: object) -> str:

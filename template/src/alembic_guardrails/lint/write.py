@@ -22,6 +22,9 @@ from sqlalchemy.types import TypeEngine, to_instance
 TAKEN = {"add", "as_readonly", "contains_column", "corresponding_column", "get", "items", "keys"}
 TAKEN |= {"compare", "values"}
 
+# Names that the code for a backfill has for something else.
+USED = {"backfill", "op", "rows", "sa"}
+
 
 def quote(text: str) -> str:
     """Write a text as Python does, in double quotes."""
@@ -76,7 +79,8 @@ def autocommit(sql: str) -> str:
 def variable(table: str) -> str:
     """Return the name of a variable for a table."""
     name = re.sub(r"\W", "_", table)
-    return f"{name}_table" if keyword.iskeyword(name) or not name.isidentifier() else name
+    is_free = name.isidentifier() and not keyword.iskeyword(name) and name not in USED
+    return name if is_free else f"table_{name}"
 
 
 def attribute(table: str, column: str) -> str:
@@ -136,7 +140,8 @@ def copy_statement(span: Span, reading: Reading, comment: str = "") -> str:
         del blocks[0]
     copied = [line for block in blocks for line in header(block, lines)]
     last = statement.end_lineno or statement.lineno
-    if body := getattr(statement, "body", None):
+    body = getattr(statement, "body", None)
+    if body and not is_one_line(statement):
         first = header(statement, lines)
         copied += [*first[:-1], first[-1] + comment]
         copied += lines[body[0].lineno - 1 : last]
@@ -171,6 +176,8 @@ def statements_around(span: Span, tree: ast.Module, lines: Sequence[str]) -> lis
     while inner := next((child for child in children(node) if contains(child, span, lines)), None):
         is_inside = path and isinstance(path[-1], ast.With | ast.For) and inner in path[-1].body
         path = [*path, inner] if is_inside else [inner]
+        if is_one_line(inner):
+            break
         node = inner
     return path
 
@@ -206,6 +213,12 @@ def copy_block(statements: list[ast.stmt], blocks: Sequence[ast.With], lines: li
     for statement in statements:
         copied += lines[statement.lineno - 1 : statement.end_lineno]
     return dedent("\n".join(copied))
+
+
+def is_one_line(statement: ast.stmt) -> bool:
+    """Whether a block has its body in the line of its header."""
+    body = getattr(statement, "body", None)
+    return isinstance(body, list) and body[0].lineno == statement.lineno
 
 
 def children(node: ast.AST) -> Iterator[ast.stmt]:

@@ -1,9 +1,11 @@
 """Why a revision stops where it has no database."""
 
 import os
+from difflib import get_close_matches
 from types import ModuleType
 from typing import NamedTuple
 
+import sqlalchemy
 from alembic_guardrails.places import Span, span_of_error
 from sqlalchemy.exc import ArgumentError, CompileError
 
@@ -12,12 +14,13 @@ ERRORS_OF_CODE = (NameError, ImportError, SyntaxError, CompileError, ArgumentErr
 
 
 class Failure(NamedTuple):
-    """Where a revision stops, and why."""
+    """Where a revision stops, and why; `suggestion` is a name that it may have meant."""
 
     path: str
     span: Span
     reason: str
     is_error_of_code: bool
+    suggestion: str = ""
 
     @property
     def place(self) -> str:
@@ -35,4 +38,14 @@ def describe_failure(error: Exception, path: str) -> Failure:
         isinstance(error, AttributeError) and isinstance(error.obj, ModuleType)
     )
     text = f"{type(error).__name__}: {error}".splitlines()[0]
-    return Failure(path, span_of_error(error, path), text, is_error_of_code)
+    return Failure(path, span_of_error(error, path), text, is_error_of_code, suggest(error))
+
+
+def suggest(error: Exception) -> str:
+    """Return the name that a revision may have meant by one that does not exist."""
+    match error:
+        case NameError(name=str(name)) if hasattr(sqlalchemy, name):
+            return f"sa.{name}"
+        case AttributeError(name=str(name), obj=ModuleType() as module):
+            return next(iter(get_close_matches(name, dir(module), 1)), "")
+    return ""
