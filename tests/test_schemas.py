@@ -85,7 +85,7 @@ NAMED = {
     "add": r"(?i),? ?[`']?added_here[`']?(?: int(?:eger|\(11\))?(?: DEFAULT NULL)?)?|\t\\N$"
     r"|, None(?=\)$)|^ .* column \('added_here'.*",
     "alter": r"(?i)(?: NOT)? NULL\b| DEFAULT NULL\b|(?<=character varying)\(\d+\)"
-    r"|(?<=char)\s*\(\d+\)"
+    r"|(?<=char)\s*\(\d+\)|(?<= column )\('[^']*', '[^']*', [01](?=, .*, \d, \d\)$)"
     r"|^ COMMENT ON COLUMN .* IS 'changed here';$| COMMENT 'changed here'|^ -- Name: COLUMN .*"
     # PostgreSQL names a NOT NULL that is added later as it names others.
     r"| CONSTRAINT \w+_not_null\d*",
@@ -206,7 +206,7 @@ def describe_sqlite(url: URL) -> Iterator[str]:
             for row in ask(
                 "SELECT name, [unique], origin, partial FROM pragma_index_list(?)", (name,)
             ):
-                parts = ask("SELECT * FROM pragma_index_xinfo(?)", row[:1])
+                parts = ask("SELECT * FROM pragma_index_xinfo(?) WHERE key = 1", row[:1])
                 shown = "" if row[0].startswith("sqlite_auto") else row[0]
                 yield f"{name} index {shown} {row[1:]} {parts}"
             try:

@@ -36,7 +36,7 @@ WIDTHS = {
 class MySQL(Database):
     """A MySQL or MariaDB database."""
 
-    outside_schema = "definers, privileges"
+    outside_schema = "definers, privileges, the collations of sessions that created routines"
 
     def complete(self, connection: Connection, metadata: MetaData) -> None:
         """Correct numbers and JSON; add the defaults and indexes that SQLAlchemy misses."""
