@@ -59,6 +59,12 @@ def test_each_change_counts(table: Table, one: int, other: int) -> None:
         assert schema_of(Speller(other).table(changed)) != before, changed
 
 
+def test_null_goes_without_saying() -> None:
+    said = schema_of("CREATE TABLE t (a INT NULL DEFAULT NULL, b NULL, c TEXT NULL UNIQUE)")
+    assert said == schema_of("CREATE TABLE t (a INT DEFAULT NULL, b, c TEXT UNIQUE)")
+    assert said != schema_of("CREATE TABLE t (a INT DEFAULT NULL, b, c TEXT NOT NULL UNIQUE)")
+
+
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_strings_are_kept(one: str, other: str) -> None:
     """Also those that SQLite takes for strings although they stand in double quotes."""

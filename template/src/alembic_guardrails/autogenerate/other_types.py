@@ -38,7 +38,8 @@ def naming_other_types(connection: Connection) -> Iterator[None]:
         is_here = inspector.engine is connection.engine
         if is_here and column["type"].__visit_name__ == "null":
             types = read_types(connection, table.name)
-            if spec := types.get((table.schema, table.name, column["name"])):
+            spec = types.get((table.schema, table.name, column["name"]))
+            if spec is not None:  # on SQLite, a column can be without a type
                 column["type"] = OtherType(spec)
 
     event.listen(Table, "column_reflect", name_type)

@@ -70,7 +70,11 @@ def table_parts(table: str, tokens: Tokens) -> Iterator[tuple[str, str]]:
             yield name_constraint([first, *rest], table)
             continue
         type_, *clauses = split_clauses(rest)
-        own = sorted(render(clause) for clause in clauses if clause[0] not in CONSTRAINTS)
+        own = sorted(
+            render(clause)
+            for clause in clauses
+            if clause[0] not in CONSTRAINTS and clause != ["null"]  # which goes without saying
+        )
         yield f"column {first} of table {table}", " ".join((render(type_), *own))
         for clause in clauses:
             if clause[0] in CONSTRAINTS:
