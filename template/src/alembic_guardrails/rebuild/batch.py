@@ -23,6 +23,9 @@ def change_table(batch: BatchOperationsImpl, flush: Callable[[], None]) -> None:
         return
     name = str(batch.table_name)
     if batch.schema not in (None, "main"):
+        if batch.recreate == "auto" and not batch.impl.requires_recreate_in_batch(batch):
+            flush()
+            return
         raise CommandError(
             f"Table {name} cannot be changed in a batch: it is in the database {batch.schema}, and "
             "only main can be changed so."

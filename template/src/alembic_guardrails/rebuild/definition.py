@@ -26,6 +26,19 @@ CLAUSES = frozenset(
 # The first word of a constraint of the table; none of them can be the name of a column.
 CONSTRAINTS = frozenset(["CHECK", "CONSTRAINT", "FOREIGN", "PRIMARY", "UNIQUE"])
 
+# Words that are names only in quotes: https://www.sqlite.org/lang_keywords.html.
+RESERVED = frozenset(
+    [
+        *("ADD", "ALL", "ALTER", "AND", "AS", "AUTOINCREMENT", "BETWEEN", "CASE", "CHECK"),
+        *("COLLATE", "COMMIT", "CONSTRAINT", "CREATE", "DEFAULT", "DEFERRABLE", "DELETE"),
+        *("DISTINCT", "DROP", "ELSE", "ESCAPE", "EXISTS", "FOREIGN", "FROM", "GROUP", "HAVING"),
+        *("IN", "INDEX", "INSERT", "INTO", "IS", "ISNULL", "JOIN", "LIMIT", "NOT", "NOTHING"),
+        *("NOTNULL", "NULL", "ON", "OR", "ORDER", "PRIMARY", "REFERENCES", "RETURNING", "SELECT"),
+        *("SET", "TABLE", "THEN", "TO", "TRANSACTION", "UNION", "UNIQUE", "UPDATE", "USING"),
+        *("VALUES", "WHEN", "WHERE"),
+    ]
+)
+
 # What names local columns in parentheses.
 KEYS = ("FOREIGN KEY", "PRIMARY KEY", "UNIQUE")
 
@@ -44,6 +57,11 @@ def name_of(token: Token) -> str:
     if token.kind == "string":
         return token.text[1:-1].replace("''", "'")
     return token.identifier
+
+
+def column_of(token: Token) -> str:
+    """Return the column, folded, that a token of an expression can stand for; nothing if none."""
+    return "" if token.word in RESERVED else fold(token.identifier)
 
 
 def read_tokens(text: str) -> tuple[Token, ...]:
@@ -264,7 +282,7 @@ def find_columns(parts: tuple[Token, ...], columns: Collection[str]) -> set[str]
     for place, token in enumerate(parts):
         before = parts[place - 1].word if place else ""
         behind = parts[place + 1].word if place + 1 < len(parts) else ""
-        name = fold(token.identifier)
+        name = column_of(token)
         if name in columns and before not in ("AS", "COLLATE") and behind not in ("(", "."):
             found.add(name)
     return found

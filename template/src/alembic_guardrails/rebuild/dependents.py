@@ -6,7 +6,7 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from alembic.util import CommandError
-from alembic_guardrails.rebuild.definition import fold, name_of, read_tokens
+from alembic_guardrails.rebuild.definition import column_of, fold, name_of, read_tokens
 from alembic_guardrails.schema.base import execute_verbatim
 from alembic_guardrails.statements import Token
 from sqlalchemy import Connection, text
@@ -106,7 +106,7 @@ def find_bare(parts: tuple[Token, ...], column: str) -> Iterator[Token]:
         before = parts[place - 1].word if place else ""
         behind = parts[place + 1].word if place + 1 < len(parts) else ""
         is_table = before in BEFORE_TABLE or (before == "ON" and behind in BEHIND_TABLE)
-        is_named = fold(token.identifier) == fold(column)
+        is_named = column_of(token) == fold(column)
         if is_named and not is_table and before not in ("AS", ".") and behind not in ("(", "."):
             yield token
 

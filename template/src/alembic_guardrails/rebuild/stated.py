@@ -32,6 +32,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
+from sqlalchemy.types import NullType
 
 # The kinds of clauses that a class of SQLAlchemy's is for.
 KINDS: dict[type[Constraint], tuple[str, ...]] = {
@@ -145,6 +146,8 @@ def check_columns(
             raise CommandError(
                 f"{argument} has column {column.name}, which table {table.name} does not have."
             )
+        if isinstance(column.type, NullType):
+            continue
         type_ = column.type.compile(dialect=dialect).partition(" COLLATE ")[0]
         differs = affinity(type_) != affinity(present.type, is_strict=table.is_strict)
         if differs and "NUMERIC" not in (affinity(type_), affinity(present.type)):

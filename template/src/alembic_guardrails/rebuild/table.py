@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from alembic.util import CommandError
 from alembic_guardrails.rebuild.copy import Copy, digest
 from alembic_guardrails.rebuild.definition import (
+    UnreadableError,
     fold,
     normalise,
     parse_table,
@@ -30,8 +31,13 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 COLUMNS = text("SELECT name FROM pragma_table_xinfo(:name) ORDER BY cid")
 
+TABLE_TYPE = text("SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = :name")
+
 # Versions before have errors in DROP COLUMN: https://www.sqlite.org/changes.html#version_3_35_5
 SAFE_DROP = (3, 35, 5)
+
+# Has `pragma_table_list`: https://www.sqlite.org/changes.html#version_3_37_0
+TABLE_LIST = (3, 37)
 
 # Has `legacy_alter_table`: https://www.sqlite.org/changes.html#version_3_26_0
 LEGACY_RENAME = (3, 26)
@@ -102,7 +108,12 @@ class ChangedTable:
         if normalise(self.stored.sql)[1] == "virtual":
             raise self.refusal("it is virtual, so drop it and create it again")
         self.text = self.stored.sql
-        self.table = parse_table(self.text)
+        try:
+            self.table = parse_table(self.text)
+        except UnreadableError as error:
+            raise self.refusal(
+                f"it is not understood, so execute SQL of your own ({error})"
+            ) from error
         self.dependents = find_dependents(self.objects, self.name)
         self.own = [
             one
@@ -123,6 +134,9 @@ class ChangedTable:
         names = self.connection.scalars(COLUMNS, {"name": self.name}).all()
         if [*names] != [column.name for column in self.table.columns]:
             raise self.refusal("its definition is not understood, so execute SQL of your own")
+        query = {"name": self.name}
+        if self.version >= TABLE_LIST and self.connection.scalar(TABLE_TYPE, query) == "shadow":
+            raise self.refusal("it is a part of a virtual table, so leave it alone")
         if temporary := read_temporary(self.connection, self.name):
             raise self.refusal(f"the temporary {temporary[0].label} names it, so drop that first")
         if execute_verbatim(self.connection, "PRAGMA foreign_keys").scalar():
@@ -204,6 +218,7 @@ class ChangedTable:
             check_strings([self.stored, *self.own], name)
         for name in [*self.retyped]:
             self.check_retyped(name)
+        self.check_row_number()
         broken = probe(self.connection, self.dependents)
         keys = find_broken_keys(self.connection, self.name)
         if always or lost or not (self.is_plain and self.alter()):
@@ -240,6 +255,24 @@ class ChangedTable:
                 )
         return lost
 
+    def check_row_number(self) -> None:
+        """Check that a column that becomes the number of the row has one in each row.
+
+        Raises:
+            CommandError: It has NULL, which SQLite would replace.
+        """
+        number = parse_table(self.text).row_number
+        column = self.table.column(number) if number != self.table.row_number else None
+        if column is None or column.clause("AS"):
+            return
+        name, table = self.quote(column.name), self.quote(self.name)
+        query = f"SELECT count(*) FROM {table} WHERE {name} IS NULL"  # noqa: S608
+        if rows := execute_verbatim(self.connection, query).scalar():
+            raise self.refusal(
+                f"column {column.name} would number the rows and is NULL in {rows} of them, so give"
+                " these a number first, in the same revision"
+            )
+
     def check_retyped(self, folded: str) -> None:
         """Check that the values of a column can have its new type.
 
@@ -269,14 +302,15 @@ class ChangedTable:
         adds = [f"ALTER TABLE {table} ADD COLUMN {definition}" for _, definition in self.added]
         dropped = {*map(fold, self.dropped)}
         columns = [name for name in self.table.stored_columns if fold(name) not in dropped]
-        before = digest(self.connection, self.table, columns)
+        # Adding a column touches no row, so it takes no time in a table with many.
+        before = digest(self.connection, self.table, columns) if drops else b""
         try:
             with savepoint(self.connection, "guardrails_alter"):
                 for statement in (*drops, *adds):
                     self.execute(statement)
                 objects = read_objects(self.connection)
                 sql = next(one.sql for one in objects if one.label == self.stored.label)
-                after = digest(self.connection, parse_table(sql), columns)
+                after = digest(self.connection, parse_table(sql), columns) if drops else b""
                 if not same(sql, self.text) or before != after:
                     raise DifferentError
         except (DBAPIError, DifferentError):
