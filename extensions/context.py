@@ -47,6 +47,16 @@ NO = ("false", "no", "off", "0")
 GUARDRAILS = "alembic-guardrails"
 LONGEST = 40  # keeps every rendered line within the formatter's width
 COLUMNS = 79
+# The answers that other names are computed from.
+COMPUTED_FROM = (
+    "container",
+    "database_url",
+    "driver",
+    "existing_database",
+    "guardrails",
+    "include_example",
+    "package_name",
+)
 PRIVATE = 0o600
 ASYNC = {
     "async_": "async ",
@@ -144,6 +154,17 @@ def pooler_warning(parsed: Any) -> str:
         f"\nThis is the address of {parsed.pooler}'s pooler. Migrations need the direct one:\n"
         "write it into .env, as MIGRATION_DATABASE_URL."
     )
+
+
+def names_from(answers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the names that questions use, too, once the answers are there that they come from."""
+    names: dict[str, Any] = {}
+    if "include_example" in answers:
+        example = ["customers", "health", "invoices"]
+        names["resources"] = example if answers["include_example"] else ["health"]
+    if "package_name" in answers:
+        names["distribution_name"] = answers["package_name"].replace("_", "-")
+    return names
 
 
 class InvalidAnswer(UserMessageError, ValueError):
@@ -255,9 +276,13 @@ class ServiceContext(ContextHook):
         super().__init__(environment)
         self._choices: dict[str, list[str]] | None = None
         self._last: dict[str, Any] | None = None
+        self._protected = False
         registry: MutableMapping[str, Any] = environment.globals
         taken = registry["names_of_drivers"]
         self.parse_url = cache(registry["parse_url"])
+        self.compute_once = cache(self.compute)
+        # Copier renders each part of each path for itself: compile a text the first time only.
+        vars(environment)["from_string"] = cache(environment.from_string)
         environment.filters["project_name_error"] = project_name_error
         environment.filters["package_name_error"] = lambda name: package_name_error(name, taken)
         environment.filters["imports_what_moved"] = imports_what_moved
@@ -272,25 +297,33 @@ class ServiceContext(ContextHook):
 
     def hook(self, context: MutableMapping[str, Any]) -> None:
         """Add the computed names, once the answers are there that they come from."""
-        asking = context["_copier_phase"] == "prompt"
-        if asking:
+        if context["_copier_phase"] == "prompt":
             self.check_given(context)
-        if "include_example" in context:
-            context["resources"] = (
-                ["customers", "health", "invoices"] if context["include_example"] else ["health"]
-            )
-        if "package_name" in context:
-            context["distribution_name"] = context["package_name"].replace("_", "-")
-        if not asking:
+            context.update(names_from(context))
+            return
+        if not self._protected:
             self.protect(context["_copier_conf"])
-        if "driver" in context and not asking:
-            database = self.parse_url(context["database_url"]).choose(context["driver"])
-            context["database"] = database
-            context.update(ASYNC if database.driver.is_async else SYNC)
-            context.update(servers(database, bool(context.get("container"))))
-            package, existing = context["package_name"], context["existing_database"]
-            context.update(machinery(context["guardrails"], package, database, existing))
-            context["notes"] = notes(database, package, existing)
+            self._protected = True
+        # Copier renders each part of each path by itself, so this runs over a thousand times.
+        answers = tuple((name, context[name]) for name in COMPUTED_FROM if name in context)
+        context.update(self.compute_once(answers))
+
+    def compute(self, answers: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
+        """Return what templates see beside these answers."""
+        given = dict(answers)
+        computed = names_from(given)
+        if "driver" not in given:
+            return computed
+        database = self.parse_url(given["database_url"]).choose(given["driver"])
+        package, existing = given["package_name"], given["existing_database"]
+        return {
+            **computed,
+            "database": database,
+            **(ASYNC if database.driver.is_async else SYNC),
+            **servers(database, bool(given.get("container"))),
+            **machinery(given["guardrails"], package, database, existing),
+            "notes": notes(database, package, existing),
+        }
 
     def protect(self, settings: Mapping[str, Any]) -> None:
         """Let nobody else read the file with the password.

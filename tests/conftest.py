@@ -19,6 +19,7 @@ from drivers import text_of
 from filelock import FileLock
 from jinja2 import Environment
 from matrix import SETUPS, Setup, part
+from plumbum import local
 from project import FORKS, QUIETLY, CommandFailed, Project, copy_template
 from pytest_copie.plugin import Copie
 from servers import SERVERS, Server, ServerUnavailable
@@ -59,26 +60,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = chosen
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compile_once() -> Iterator[None]:
-    """Compile each template and each path once: Copier does for each render, for half its time.
+COMPILED: dict[Hashable, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def compile_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compile each template and each path once, for tests that are not about rendering.
 
     Wherever a template is: Copier's updates clone it into folders with new names.
     """
     compile_template: Callable[..., Any] = Environment.compile
-    compiled: dict[Hashable, Any] = {}
 
     def compile_or_remember(
         environment: Environment, source: Any, name: Any = None, file: Any = None, *options: Any
     ) -> Any:
         key = (source, name, options, frozenset(environment.extensions))
-        if key not in compiled:
-            compiled[key] = compile_template(environment, source, name, file, *options)
-        return compiled[key]
+        if key not in COMPILED:
+            COMPILED[key] = compile_template(environment, source, name, file, *options)
+        return COMPILED[key]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Environment, "compile", compile_or_remember)
-        yield
+    monkeypatch.setattr(Environment, "compile", compile_or_remember)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -108,14 +109,13 @@ class Render(Protocol):
 
 
 @pytest.fixture
-def render(copie: Copie, template: Path, monkeypatch: pytest.MonkeyPatch) -> Render:
+def render(copie: Copie, template: Path) -> Render:
     """Render with pytest-copie, which keeps errors to itself: raise them."""
-    # Nothing is in a repository yet, which Copier asks git for each file: a quarter of its time.
-    worker = "copier._main.Worker"
-    monkeypatch.setattr(f"{worker}._sync_git_index_executable_bit", lambda *_: None)
 
     def render(**answers: Any) -> Project:
-        result = copie.copy(extra_answers=answers, template_dir=template)
+        # As on a machine without git: Copier asks it about each file, for half of its time.
+        with local.env(PATH=""):
+            result = copie.copy(extra_answers=answers, template_dir=template)
         if result.exception:
             raise result.exception
         assert result.project_dir

@@ -104,17 +104,12 @@ def label(chosen: Mapping[str, Any]) -> str:
     )
 
 
-def variations() -> list[ParameterSet]:
-    """Each set-up, then each option of the first one, with the defaults for all else; every
-    combination of them is for a sweep."""
-
-    def case(setup: Setup, chosen: dict[str, Any]) -> ParameterSet:
-        changed = [name for name in chosen if chosen[name] != OPTIONS[name][0]]
-        few = len(changed) < (2 if setup is SETUPS[0] else 1)
-        marks = () if few else (pytest.mark.sweep,)
-        return pytest.param(setup, chosen, id=f"{setup}-{label(chosen)}", marks=marks)
-
-    return [case(setup, chosen) for setup, chosen in product(SETUPS, options())]
+def combinations() -> list[ParameterSet]:
+    """Every combination of answers: each set-up, with each combination of the options."""
+    return [
+        pytest.param(setup, chosen, id=f"{setup}-{label(chosen)}")
+        for setup, chosen in product(SETUPS, options())
+    ]
 
 
 def setups(

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Collection, Hashable
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,8 +18,9 @@ import yaml
 from conftest import Render
 from dotenv import dotenv_values
 from fuzz import rendered, write
+from jinja2 import Environment
 from linters import against_editorconfig, check_rights, check_style, lint, lint_yaml
-from matrix import FIRST, KINDS, SETUPS, Setup, options, variations
+from matrix import FIRST, KINDS, SETUPS, Setup, combinations, options
 from project import Project
 
 PARSERS: dict[str, Callable[[str], object]] = {
@@ -28,8 +31,24 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".yaml": lambda text: yaml.load(text, yaml.CSafeLoader),
     ".yml": lambda text: yaml.load(text, yaml.CSafeLoader),
 }
+MEMORY = Path("/dev/shm")  # a file system in memory, on Linux
 RUFF_READS = (".py", ".toml")
 LEFTOVERS = re.compile(r"(?<!\$)\{\{|\{%|\{#|Undefined")
+
+
+@pytest.fixture
+def compile_once() -> None:
+    """Render as users do: nothing is shared with another render."""
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """In memory, if it can be: on a disk, making a file takes longer than rendering it."""
+    if not os.access(MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=MEMORY) as folder:
+        yield Path(folder)
 
 
 def contents(project: Project) -> dict[str, bytes]:
@@ -52,7 +71,7 @@ def read(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_every_combination_reads_as_if_written_by_hand(setup: Setup, tmp_path: Path) -> None:
-    """Rendered without Copier, which renders the same, as other tests show."""
+    """Rendered without Copier, which renders the same, as the next test shows."""
     different: dict[Hashable, dict[str, str]] = {}
     for chosen in options():
         files = rendered(**setup.answers(**chosen))
@@ -65,7 +84,7 @@ def test_every_combination_reads_as_if_written_by_hand(setup: Setup, tmp_path: P
     check_style(tmp_path)
 
 
-@pytest.mark.parametrize(("setup", "chosen"), variations())
+@pytest.mark.parametrize(("setup", "chosen"), combinations())
 def test_copier_renders_what_the_tests_read(
     render: Render, setup: Setup, chosen: dict[str, Any]
 ) -> None:
@@ -78,6 +97,23 @@ def test_copier_renders_what_the_tests_read(
     assert contents(project) == {name: text.encode() for name, text in files.items()}
     given = rendered(**setup.answers(**chosen))
     assert {name for name in files if files[name] != given.get(name)} <= {".copier-answers.yml"}
+
+
+def test_rendering_compiles_each_text_once(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copier would compile each part of each path, and the name of the answers file with it."""
+    compiled: Counter[str] = Counter()
+    compile_template: Callable[..., Any] = Environment.compile
+
+    def count(environment: Environment, source: Any, *arguments: Any) -> Any:
+        if isinstance(source, str):
+            compiled[source] += 1
+        return compile_template(environment, source, *arguments)
+
+    monkeypatch.setattr(Environment, "compile", count)
+    project = render()
+
+    assert len(compiled) > len(project.files)
+    assert {text for text, times in compiled.items() if times > 1} == set()
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)
