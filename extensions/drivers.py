@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from jinja2 import Environment
 from jinja2.ext import Extension
-from sqlalchemy import URL, make_url
 
 if TYPE_CHECKING:
     from alembic_guardrails import urls
@@ -30,6 +29,7 @@ else:
     urls = module_from_spec(SPEC)
     SPEC.loader.exec_module(urls)
 
+Address = urls.Address
 UrlError = urls.UrlError
 text_of = urls.text_of
 
@@ -163,7 +163,7 @@ class HostedPooler:
     host: str
     session_port: int = 0
 
-    def matches(self, url: URL) -> bool:
+    def matches(self, url: Address) -> bool:
         """Whether a URL names the pooler, and not its port with sessions."""
         is_host = re.search(self.host, url.host or "", re.IGNORECASE)
         return bool(is_host) and (url.port or 5432) != self.session_port
@@ -232,7 +232,7 @@ class Backend(ABC):
         )
 
     @abstractmethod
-    def database(self, driver: Driver, url: URL) -> Database:
+    def database(self, driver: Driver, url: Address) -> Database:
         """Return a database of this kind, at the URL that a driver takes."""
 
 
@@ -242,7 +242,7 @@ class FileBackend(Backend):
 
     is_file = True
 
-    def database(self, driver: Driver, url: URL) -> Database:
+    def database(self, driver: Driver, url: Address) -> Database:
         """Return the database in a file."""
         return FileDatabase(self, driver, url)
 
@@ -259,7 +259,7 @@ class ServerBackend(Backend):
         """The server that keeps the database."""
         return self.container
 
-    def database(self, driver: Driver, url: URL) -> Database:
+    def database(self, driver: Driver, url: Address) -> Database:
         """Return the database on a server."""
         return ServerDatabase(self, driver, url)
 
@@ -629,7 +629,7 @@ class ParsedUrl:
 
     backend: Backend
     driver: Driver | None
-    url: URL
+    url: Address
 
     @classmethod
     def parse(cls, text: str) -> ParsedUrl:
@@ -668,7 +668,7 @@ class ParsedUrl:
                 raise UrlError(
                     f"Use a shorter database name: it can have {LONGEST_DATABASE} characters"
                 )
-        if make_url(text_of(self.url)) != self.url:
+        if urls.read_address(text_of(self.url)) != self.url:
             raise UrlError("Percent-encode the URL: it changes when it is written to a file")
 
     def check_driver(self) -> None:
@@ -749,7 +749,7 @@ class Database(ABC):
 
     backend: Backend
     driver: Driver
-    complete: URL
+    complete: Address
 
     @property
     def is_file(self) -> bool:
@@ -828,11 +828,11 @@ class FileDatabase(Database):
     def compose_url(self) -> str:
         """The URL in the container, where the file is in /data."""
         name = re.split(r"[/\\]", str(self.complete.database))[-1]
-        return text_of(URL.create(self.drivername, database=f"/data/{name}"))
+        return text_of(Address(self.drivername, database=f"/data/{name}"))
 
     def ci_url(self, host: str) -> str:
         """Return the URL in CI."""
-        return text_of(URL.create(self.drivername, database="app.db"))
+        return text_of(Address(self.drivername, database="app.db"))
 
 
 @dataclass(frozen=True)
@@ -898,7 +898,7 @@ class ServerDatabase(Database):
         query = {name: value for name, value in self.complete.query.items() if name in OF_SQL}
         database = self.complete.database
         return text_of(
-            URL.create(self.drivername, user, None, host, self.server.port, database, query)
+            Address(self.drivername, user, None, host, self.server.port, database, query)
         )
 
 

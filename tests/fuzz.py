@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import yaml
 from context import LONGEST, ServiceContext
-from drivers import BACKENDS, Backend, Driver, DriverRegistry
+from drivers import BACKENDS, Address, Backend, Driver, DriverRegistry
 from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from jinja2_ansible_filters import AnsibleCoreFiltersExtension
@@ -163,6 +163,11 @@ def spelled(draw: st.DrawFn, scheme: str, url: URL) -> str:
         rest += "?" + "&".join(pairs)
     blank = draw(st.sampled_from(["", "", " ", "\t", "\n"]))
     return blank + draw(st.sampled_from([scheme, scheme.upper(), scheme.title()])) + rest + blank
+
+
+def url_of(address: Address) -> URL:
+    """The URL that SQLAlchemy has for these parts."""
+    return URL.create(**address._asdict())
 
 
 URL_TEXTS = urls().map(lambda typed: typed.text)

@@ -170,8 +170,8 @@ def lines() -> Iterator[str]:
         yield from (f"   - {label}" for label, _ in parsed.choices())
         for name in {name for driver in backend.drivers for name in driver.parameters}:
             with suppress(UrlError):
-                query = {name: "1"}
-                for label, choice in replace(parsed, url=parsed.url.set(query=query)).choices():
+                url = parsed.url._replace(query={name: "1"})
+                for label, choice in replace(parsed, url=url).choices():
                     if choice["validator"]:
                         yield f"   - {label} ({choice['validator']})"
 

@@ -5,6 +5,8 @@ import configparser
 import json
 import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator
@@ -22,6 +24,7 @@ from jinja2 import Environment
 from linters import against_editorconfig, check_rights, check_style, lint, lint_yaml
 from matrix import FIRST, KINDS, SETUPS, Setup, combinations, options
 from project import Project
+from sqlalchemy import make_url
 
 PARSERS: dict[str, Callable[[str], object]] = {
     ".ini": lambda text: configparser.ConfigParser().read_string(text),
@@ -114,6 +117,25 @@ def test_rendering_compiles_each_text_once(render: Render, monkeypatch: pytest.M
 
     assert len(compiled) > len(project.files)
     assert {text for text, times in compiled.items() if times > 1} == set()
+
+
+WITHOUT_SQLALCHEMY = """
+import sys
+sys.modules["sqlalchemy"] = None  # as if it were not installed
+from copier import run_copy
+template, url, folder = sys.argv[1:]
+run_copy(template, folder, {"database_url": url}, defaults=True, unsafe=True, quiet=True)
+"""
+
+
+def test_copier_needs_no_sqlalchemy(template: Path, tmp_path: Path) -> None:
+    url = "postgresql://u:p@h/db?sslmode=require&connect_timeout=3"
+    arguments = (str(template), url, str(tmp_path / "service"))
+
+    subprocess.run((sys.executable, "-c", WITHOUT_SQLALCHEMY, *arguments), check=True)
+
+    written = dotenv_values(tmp_path / "service" / ".env")["DATABASE_URL"]
+    assert make_url(str(written)) == make_url(url.replace("://", "+psycopg://"))
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)

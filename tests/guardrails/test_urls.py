@@ -12,10 +12,11 @@ from alembic_guardrails import (
     SslMode,
     add_password,
 )
-from alembic_guardrails.urls import UrlError, text_of
+from alembic_guardrails.urls import Address, UrlError, read_address, text_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 SECRET = "s3cr3t"
 SERVED = Driver(
@@ -182,3 +183,46 @@ def test_a_password_in_the_url_wins() -> None:
     assert add_password(url, "second") == url
     assert add_password(url._replace(password=None), "second").password == "second"
     assert add_password(url._replace(password=None), "").password is None
+
+
+PIECES = st.sampled_from(
+    [
+        *("postgresql://", "mysql+x://", "a.b://", "://", "//", "/", ":", "@", "[", "]", "?", "&"),
+        *("=", ";", "#", "%", "%40", "%zz", "%2F", "%00", "%ff", "+", " ", "\\", "\n", "\r", "\t"),
+        *("u", "p", "h", "db", "::1", "5432", "x=1", "x=", "host=a&host=b"),
+        *("\u00b2", "\u0661", "\ud800"),
+    ]
+)
+TEXTS = st.lists(PIECES | st.text(max_size=3), max_size=14).map("".join)
+
+
+@settings(deadline=None, max_examples=500)
+@given(TEXTS | TEXTS.map("postgresql://".__add__))
+def test_any_text_is_read_as_sqlalchemy_reads_it(text: str) -> None:
+    try:
+        wanted: URL | None = make_url(text)
+    except (ArgumentError, ValueError):
+        wanted = None
+    try:
+        read: URL | None = URL.create(**read_address(text)._asdict())
+    except ValueError:
+        read = None
+
+    assert read == wanted
+
+
+WORDS = st.none() | st.text(max_size=6)
+VALUES = st.text(max_size=4) | st.lists(st.text(max_size=4), min_size=2, max_size=3).map(tuple)
+QUERIES = st.dictionaries(st.text(max_size=4), VALUES, max_size=3)
+ADDRESSES = st.builds(
+    Address, st.just("mysql+x"), WORDS, WORDS, WORDS, st.none() | st.integers(), WORDS, QUERIES
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(ADDRESSES)
+def test_any_url_is_written_as_sqlalchemy_writes_it(address: Address) -> None:
+    url = URL.create(*address)
+
+    assert text_of(address) == text_of(url)
+    assert text_of(url) == url.render_as_string(hide_password=False).replace(" ", "%20")

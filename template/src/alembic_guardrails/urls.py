@@ -1,16 +1,20 @@
 """Database URLs: which ones a driver takes, and how it calls their parameters.
 
 The template's registry loads this file by its path, so that the questionnaire refuses a URL in the
-same words as the running service. The file imports nothing of this package, and no dialect.
+same words as the running service. The file imports nothing of this package, and SQLAlchemy only for
+a service: where Copier runs, there is none.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+from urllib.parse import parse_qsl, quote_plus, unquote
+from urllib.parse import quote as percent_encode
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 Query = dict[str, str | tuple[str, ...]]
 
@@ -32,8 +36,94 @@ SOCKET_FILE = re.compile(r"(/.*)/\.s\.PGSQL\.([0-9]+)")
 UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffd-\uffff]")
 
 
+# The parts of a URL, as SQLAlchemy's `make_url()` tells them apart.
+PARTS = re.compile(
+    r"""
+    (?P<drivername>[\w\+]+)://
+    (?:(?P<username>[^:/]*)(?::(?P<password>[^@]*))?@)?
+    (?:(?:\[(?P<ipv6>[^/\?]+)\]|(?P<name>[^/:\?]+))?(?::(?P<port>[^/\?]*))?)?
+    (?:/(?P<database>[^\?]*))?
+    (?:\?(?P<query>.*))?
+    """,
+    re.VERBOSE,
+)
+
+
 class UrlError(ValueError):
     """A database URL cannot be used. The message is one sentence that never repeats the URL."""
+
+
+# --- The parts of a URL -------------------------------------------------------------------------
+
+
+class Address(NamedTuple):
+    """A database URL in parts, which are those of `sqlalchemy.URL`."""
+
+    drivername: str
+    username: str | None = None
+    password: str | None = None
+    host: str | None = None
+    port: int | None = None
+    database: str | None = None
+    query: Mapping[str, str | tuple[str, ...]] = MappingProxyType({})
+
+    @property
+    def backend(self) -> str:
+        """What stands before the driver."""
+        return self.drivername.partition("+")[0]
+
+
+def read_address(text: str) -> Address:
+    """Take a URL apart as SQLAlchemy's `make_url()` does.
+
+    Raises:
+        ValueError: The text is no URL, or its port is no number.
+    """
+    match = PARTS.match(text)
+    if not match:
+        raise ValueError("not a URL")
+    username, password, database = (
+        unquote(match[part]) if match[part] is not None else None
+        for part in ("username", "password", "database")
+    )
+    values: dict[str, list[str]] = {}
+    for name, value in parse_qsl(match["query"] or ""):
+        values.setdefault(name, []).append(value)
+    return Address(
+        match["drivername"],
+        username,
+        password,
+        match["name"] or match["ipv6"],
+        int(match["port"]) if match["port"] is not None else None,
+        database,
+        {name: tuple(each) if len(each) > 1 else each[0] for name, each in values.items()},
+    )
+
+
+def text_of(url: "Address | URL") -> str:
+    """Write a URL out, password included, in characters that mean nothing to a shell or dotenv.
+
+    It is what SQLAlchemy's `render_as_string()` writes, with spaces as `%20`.
+    """
+    text = f"{url.drivername}://"
+    if url.username is not None:
+        text += percent_encode(url.username, safe="+")
+        if url.password is not None:
+            text += f":{percent_encode(str(url.password), safe='+')}"
+        text += "@"
+    if url.host is not None:
+        host = url.host.replace(" ", "%20")
+        text += f"[{host}]" if ":" in host else host
+    if url.port is not None:
+        text += f":{url.port}"
+    if url.database is not None:
+        text += f"/{percent_encode(url.database, safe='+/')}"
+    pairs = [
+        f"{quote_plus(name)}={quote_plus(value)}"
+        for name, values in sorted(url.query.items())
+        for value in ((values,) if isinstance(values, str) else values)
+    ]
+    return text + ("?" + "&".join(pairs) if pairs else "")
 
 
 # --- Parameters that a driver calls otherwise --------------------------------------------------
@@ -42,7 +132,7 @@ class UrlError(ValueError):
 class Translation(Protocol):
     """Translates a parameter of a related driver."""
 
-    def __call__(self, value: str, url: URL) -> Query | None:
+    def __call__(self, value: str, url: Address) -> Query | None:
         """Return the parameters that the driver takes instead; None if it has no equivalent."""
 
 
@@ -52,7 +142,7 @@ class Renamed:
 
     to: str
 
-    def __call__(self, value: str, url: URL) -> Query | None:
+    def __call__(self, value: str, url: Address) -> Query | None:
         return {self.to: value}
 
 
@@ -62,7 +152,7 @@ class Implied:
 
     value: str
 
-    def __call__(self, value: str, url: URL) -> Query | None:
+    def __call__(self, value: str, url: Address) -> Query | None:
         return {} if value == self.value else None
 
 
@@ -76,7 +166,7 @@ class SslMode:
 
     to: str
 
-    def __call__(self, value: str, url: URL) -> Query | None:
+    def __call__(self, value: str, url: Address) -> Query | None:
         return {self.to: value} if value in SSL_MODES else None
 
 
@@ -84,7 +174,7 @@ class SslMode:
 class SocketFile:
     """The host, or the folder of a PostgreSQL socket, which the driver takes as a file."""
 
-    def __call__(self, value: str, url: URL) -> Query | None:
+    def __call__(self, value: str, url: Address) -> Query | None:
         if not value.startswith("/"):
             return {"host": value}
         return {"unix_sock": f"{value.rstrip('/')}/.s.PGSQL.{url.port or 5432}"}
@@ -94,7 +184,7 @@ class SocketFile:
 class SocketFolder:
     """The file of a PostgreSQL socket, which the driver takes as a folder and a port."""
 
-    def __call__(self, value: str, url: URL) -> Query | None:
+    def __call__(self, value: str, url: Address) -> Query | None:
         match = SOCKET_FILE.fullmatch(value)
         if not match:
             return None
@@ -217,7 +307,7 @@ class Driver:
         """The name without the dialect."""
         return self.name.partition("+")[2]
 
-    def parse_url(self, value: str | URL) -> URL:
+    def parse_url(self, value: "str | URL") -> "URL":
         """Read a database URL as one for this driver, whichever driver it names.
 
         Programs keep the result, an object: as text, it would show or lose its password.
@@ -226,15 +316,18 @@ class Driver:
             UrlError: The value is no URL, names another kind of database, or has a parameter that
                 the driver does not take.
         """
+        from sqlalchemy import URL
+
         text = value if isinstance(value, str) else text_of(value)
         scheme, rest = split_scheme(text, self.example)
         if scheme.partition("+")[0] not in self.schemes:
             raise UrlError(
                 f"Start the URL with {self.schemes[0]}://, which the service is made for"
             )
-        return self.translate(read_url(f"{self.schemes[0]}://{rest}", self.is_file))
+        address = self.translate(read_url(f"{self.schemes[0]}://{rest}", self.is_file))
+        return URL.create(**address._asdict())
 
-    def translate(self, url: URL) -> URL:
+    def translate(self, url: Address) -> Address:
         """Return a URL with the name of this driver, and the parameters as it takes them.
 
         Raises:
@@ -249,9 +342,9 @@ class Driver:
         for name, value in query.items():
             if not self.is_usable(name, value, query):
                 raise UrlError(self.refuse_value(name))
-        return url.set(drivername=self.name, query=query)
+        return url._replace(drivername=self.name, query=query)
 
-    def translate_parameter(self, name: str, value: str | tuple[str, ...], url: URL) -> Query:
+    def translate_parameter(self, name: str, value: str | tuple[str, ...], url: Address) -> Query:
         """Return what the driver takes instead of a parameter, with its value.
 
         Raises:
@@ -296,7 +389,7 @@ class Driver:
             return ""
         return f"; for TLS, it takes '{takes[0]}'" if takes else "; for TLS, use another driver"
 
-    def connect_args_for(self, url: URL) -> dict[str, int]:
+    def connect_args_for(self, url: "URL") -> dict[str, int]:
         """Return the `connect_args` that the parameters of a URL do not set."""
         return {name: value for name, value in self.connect_args.items() if name not in url.query}
 
@@ -316,15 +409,15 @@ def split_scheme(text: str, example: str) -> tuple[str, str]:
     return scheme.lower(), rest
 
 
-def read_url(text: str, is_file: bool) -> URL:
+def read_url(text: str, is_file: bool) -> Address:
     """Read a URL that names a database server, or a file.
 
     Raises:
         UrlError: SQLAlchemy cannot read it, or no service can use it.
     """
     try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
+        url = read_address(text)
+    except ValueError:
         raise UrlError("Write the port as a number: it, or the host, cannot be read") from None
     if any(UNREADABLE.search(part) for part in (text, *decoded_parts(url))):
         raise UrlError("Remove the control character, or the percent escape that is not UTF-8")
@@ -335,7 +428,7 @@ def read_url(text: str, is_file: bool) -> URL:
     return url
 
 
-def decoded_parts(url: URL) -> Iterator[str]:
+def decoded_parts(url: Address) -> Iterator[str]:
     """The texts of a URL, without their percent escapes."""
     parts = (url.username, str(url.password or ""), url.host, url.database)
     yield from (part for part in parts if part)
@@ -344,7 +437,7 @@ def decoded_parts(url: URL) -> Iterator[str]:
         yield from (value,) if isinstance(value, str) else value
 
 
-def check_server(url: URL) -> None:
+def check_server(url: Address) -> None:
     """Check the URL of a database on a server.
 
     Raises:
@@ -357,17 +450,17 @@ def check_server(url: URL) -> None:
     if url.port is not None and not 0 < url.port < 65536:
         raise UrlError("Use a port between 1 and 65535")
     if not url.database:
-        scheme = url.get_backend_name()
+        scheme = url.backend
         raise UrlError(f"Add the database's name at the end, as in {scheme}://localhost/mydb")
 
 
-def check_file(url: URL) -> None:
+def check_file(url: Address) -> None:
     """Check the URL of a database in a file.
 
     Raises:
         UrlError: It does not name a file.
     """
-    example = f"{url.get_backend_name()}:///app.db"
+    example = f"{url.backend}:///app.db"
     if url.host or url.username or url.port:
         raise UrlError(f"Put three slashes before the path of the file, as in {example}")
     if not url.database or url.database == ":memory:":
@@ -376,11 +469,6 @@ def check_file(url: URL) -> None:
         raise UrlError(f"Name a file, as in {example}: the URL ends in a folder")
 
 
-def text_of(url: URL) -> str:
-    """Write a URL out, password included, in characters that mean nothing to a shell or dotenv."""
-    return url.render_as_string(hide_password=False).replace(" ", "%20")
-
-
-def add_password(url: URL, password: str | None) -> URL:
+def add_password(url: "URL", password: str | None) -> "URL":
     """Add a password that is kept apart from its URL; one in the URL wins."""
     return url if url.password or not password else url.set(password=password)
