@@ -485,6 +485,16 @@ run_migrations(target_metadata=models)
         ),
         ("a INT CHECK (t.a > 1), c", "b.drop_column('c')", "a INT CHECK (t.a > 1)"),
         (
+            "a INT, c INT, CONSTRAINT one UNIQUE (c), CONSTRAINT two CHECK (a > c)",
+            "b.drop_column('c')\nb.drop_constraint('one')\nb.drop_constraint('two')",
+            "a INT",
+        ),
+        (
+            "a INT, c INT CONSTRAINT one UNIQUE, CONSTRAINT two CHECK (a > 1)",
+            "b.drop_constraint('two')\nb.create_check_constraint('two', 'a > 2')",
+            "a INT, c INT CONSTRAINT one UNIQUE, CONSTRAINT two CHECK (a > 2)",
+        ),
+        (
             "a INT, c INT, PRIMARY KEY (a, c), UNIQUE (c), CHECK (c > 1), CHECK (a > 1)",
             "b.drop_column('c')",
             "a INT, PRIMARY KEY (a), CHECK (a > 1)",

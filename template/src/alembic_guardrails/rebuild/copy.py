@@ -168,8 +168,8 @@ class Copy:
             same -= self.ask(f"SELECT count(*) FROM ({second} EXCEPT {first})")  # noqa: S608
         if not rows == same == self.ask(f"SELECT count(*) FROM {table}"):  # noqa: S608
             raise CommandError(
-                f"Table {self.before.name} would have other rows after its change. Nothing of it "
-                "was kept: report this as an error of alembic_guardrails."
+                f"Table {self.before.name} would have other rows after its change, which is an "
+                "error of alembic_guardrails, so report it."
             )
 
     def write_records(self, before: Records) -> None:

@@ -59,6 +59,8 @@ class BatchChange:
         self.always = batch.recreate == "always"
         # New names of columns, by the old ones: Alembic finds a column by its old name.
         self.renamed: dict[str, str] = {}
+        # Names of constraints, folded, that went with a column.
+        self.gone: set[str] = set()
         self.described = stated.read(batch, target)
 
     def run(self) -> None:
@@ -74,7 +76,7 @@ class BatchChange:
             if is_rename:
                 self.rename([arguments for _, arguments, _ in group])
             else:
-                for name, arguments, options in group:
+                for name, arguments, options in drops_first([*group]):
                     getattr(self, name)(*arguments, **options)
         self.apply_arguments()
         self.target.apply(always=self.always)
@@ -232,6 +234,7 @@ class BatchChange:
             return
         name = self.find(str(column.name))
         text, lost = edit.drop_column(self.target.text, name)
+        self.gone |= constraint_names(self.target.text) - constraint_names(text)
         for key in lost:
             logger.warning("Table %s: %s goes with column %s", self.target.name, key, name)
         added = [one for one, _ in self.target.added]
@@ -301,7 +304,8 @@ class BatchChange:
         else:
             raise ValueError("Constraint must have a name")
         if not found:
-            if is_type_bound(constraint) or options.get("if_exists"):
+            is_gone = fold(str(constraint.name)) in self.gone
+            if is_gone or is_type_bound(constraint) or options.get("if_exists"):
                 return
             raise ValueError(f"No such constraint: '{constraint.name}'")
         if len(found) > 1 and not is_type_bound(constraint):
@@ -372,6 +376,27 @@ class BatchChange:
                 index.name, self.target.name, columns, unique=index.unique, **index.kwargs
             )
         self.batch.impl.create_index(index, **options)
+
+
+def drops_first(steps: list[Operation]) -> list[Operation]:
+    """Return steps with the drops of constraints first, of which a dropped column can be a part.
+
+    One that the same batch has added before stays behind that.
+    """
+    added: set[str] = set()
+    first: list[Operation] = []
+    others: list[Operation] = []
+    for step in steps:
+        name = str(getattr(step[1][0], "name", "")) if step[0].endswith("_constraint") else ""
+        if step[0] == "add_constraint":
+            added.add(name)
+        (first if step[0] == "drop_constraint" and name not in added else others).append(step)
+    return first + others
+
+
+def constraint_names(text: str) -> set[str]:
+    """Return the names of the constraints in a definition, folded."""
+    return {fold(clause.name) for clause, _ in parse_table(text).all_clauses() if clause.name}
 
 
 def is_repeated(clause: Clause, checks: Sequence[CheckConstraint]) -> bool:

@@ -60,8 +60,8 @@ def check_values(connection: Connection, table: str, column: str, after: str, la
             problem = "would be changed" if is_lossy(old, new) else find_problem(new, after)
             if problem:
                 raise CommandError(
-                    f"{label} cannot get the type {after}: the value {shorten(old)} {problem}. "
-                    "Change such values first, in the same revision."
+                    f"{label} cannot get the type {after}: the value {shorten(old)} {problem}, so "
+                    "change such values first, in the same revision."
                 )
     finally:
         execute_verbatim(connection, f"DROP TABLE temp.{SCRATCH}")
