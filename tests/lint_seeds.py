@@ -353,6 +353,7 @@ BASE = """
         sa.Column('payer_id', sa.Integer),
         sa.Column('nick', sa.String(9)),
         sa.Column('n', sa.Integer))
+    op.create_index('ix_customers_email', 'customers', ['email'])
     op.create_table('invoices',
         sa.Column('id', sa.Integer, primary_key=True),
         sa.Column('number', sa.Integer))

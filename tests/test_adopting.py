@@ -60,8 +60,8 @@ def step(name, database, work, *arguments):
 
 
 def alembic(work, *arguments):
-    work(Config("alembic.ini"), *arguments)
-    return ""
+    code = work(Config("alembic.ini"), *arguments)
+    return f"exit code {code}" if code else ""
 
 
 def look():

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from alembic.config import Config
+from alembic.util import CommandError
 from alembic_guardrails import __main__ as command_line
 from alembic_guardrails.commands.drift import drift
 from alembic_guardrails.commands.explain import explain
@@ -359,6 +360,18 @@ def test_rules_are_listed(project: Project) -> None:
     assert [line.split()[0] for line in said.splitlines()[:-2]] == sorted(
         rule.name for rule in RULES
     )
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("ban-drop-colum", "There is no rule ban-drop-colum: try ban-drop-column, or `migrations"),
+        ("x", "There is no rule x: try `migrations explain`, which lists all."),
+    ],
+)
+def test_a_rule_that_is_not_there(project: Project, rule: str, message: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(message)):
+        explain(project.config(), rule)
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows")])

@@ -1,6 +1,7 @@
 """Explain a rule of lint: why, what to do instead."""
 
 from argparse import ArgumentParser
+from difflib import get_close_matches
 
 from alembic.config import Config
 from alembic.util import CommandError
@@ -29,5 +30,8 @@ def explain(config: Config, rule: str | None = None) -> None:
         dialect = read_settings(config).database_url.get_backend_name()
         lines = [*explain_rule(BY_NAME[rule], dialect)]
     else:
-        raise CommandError(f"There is no rule {rule}: `migrations explain` lists all.")
+        near = "".join(f" {name}, or" for name in get_close_matches(rule, BY_NAME, 1))
+        raise CommandError(
+            f"There is no rule {rule}: try{near} `migrations explain`, which lists all."
+        )
     config.print_stdout("%s", "\n".join(lines))
