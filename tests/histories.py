@@ -37,7 +37,7 @@ with create_engine(context.config.get_main_option("sqlalchemy.url")).connect() a
     connection.commit()  # which Alembic does not where a revision has committed
 """
 # The line of a traceback that names the error.
-ERROR = re.compile(r"(?:\w+\.)*\w+(?:Error|Exception|Undefined\w*)\b|\(")
+ERROR = re.compile(r"(?:\w+\.)*\w+(?:Error|Exception|Undefined\w*)\b|\((?!Background)")
 # What revisions that insert rows make anew in each run.
 RANDOM = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{32}\b"

@@ -11,7 +11,8 @@ def upgrade() -> None:
         "books",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("title", sa.String(50)),
-        sa.CheckConstraint("id > 0", name=op.f("check_books_id")),
+        sa.Column("pages", sa.Integer),
+        sa.CheckConstraint("pages > 0", name=op.f("check_books_pages")),
         sa.PrimaryKeyConstraint("id", name=op.f("key_books")),
         sa.UniqueConstraint("title", name=op.f("unique_books_title")),
     )
