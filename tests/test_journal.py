@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -313,6 +313,28 @@ def test_a_repeatable_revision_runs_again(
         )
         == 3
     )
+
+
+def test_without_an_entry_there_is_no_statement(services: Callable[[], Service]) -> None:
+    """Where a rollback undoes nothing, a journal that cannot be written stops the revision."""
+    service = services()
+    service.prepare(
+        [
+            f"{A} ENGINE=MyISAM",
+            ONE,
+            "DROP USER IF EXISTS single@'%'",
+            "CREATE USER single@'%' IDENTIFIED BY 'single' WITH MAX_USER_CONNECTIONS 1",
+            "GRANT ALL ON *.* TO single@'%'",
+        ]
+    )
+    service.write('op.execute("UPDATE a SET n = n + 1")')
+    alone = replace(service, url=service.url.set(username="single", password="single"))
+
+    assert alone.upgrade(settings(alone)) == 1
+    assert "max_user_connections" in service.log.read_text()
+    assert service.scalar("SELECT n FROM a") == 1
+    assert service.upgrade(settings(service)) == 0, service.log.read_text()
+    assert service.scalar("SELECT n FROM a") == 2
 
 
 def compose_interruption(seed: int, backend: str) -> tuple[Composed, Kill | int]:

@@ -176,8 +176,12 @@ class Journal:
         connection.exec_driver_sql(query, values)
 
     def write_apart(self, entry: Entry) -> None:
-        """Commit an entry on a connection of its own, for what a rollback does not undo."""
-        with self.off(), suppress(SQLAlchemyError), self.connection.engine.connect() as connection:
+        """Commit an entry on a connection of its own, for what a rollback does not undo.
+
+        Raises:
+            SQLAlchemyError: The entry could not be written, so its statement must not run.
+        """
+        with self.off(), self.connection.engine.connect() as connection:
             limits = "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1"
             connection.exec_driver_sql(limits)
             self.replace(connection, 2, entry)
