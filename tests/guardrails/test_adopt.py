@@ -28,7 +28,14 @@ from alembic_guardrails.adopt.inventory import (
 )
 from alembic_guardrails.adopt.models import build_models
 from alembic_guardrails.adopt.modules import ModuleWriter
-from alembic_guardrails.adopt.names import DEVICES, identifier, module_name, unused
+from alembic_guardrails.adopt.names import (
+    DEVICES,
+    identifier,
+    module_name,
+    plural,
+    singular,
+    unused,
+)
 from alembic_guardrails.adopt.prove import check_same
 from alembic_guardrails.adopt.reflect import read_tables
 from alembic_guardrails.adopt.render import Renderer
@@ -377,6 +384,21 @@ def test_a_table_links_rows_of_one_table() -> None:
     Table("friends", metadata, *columns)
 
     assert relationships(metadata) == {"User.friends": "User*", "User.users": "User*"}
+
+
+def test_a_key_that_is_called_like_the_row_that_it_refers_to() -> None:
+    metadata = MetaData()
+    table(metadata, "books")
+    columns = reference("book", "books", primary_key=True), Column("pages", Integer)
+    Table("page_counts", metadata, *columns)
+
+    assert relationships(metadata) == {"PageCount.book": "Book", "Book.page_count": "PageCount"}
+
+
+@pytest.mark.parametrize("word", ["artist_alias", "atlas", "bias", "canvas", "lens", "status"])
+def test_words_that_end_like_a_plural(word: str) -> None:
+    assert singular(word) == word
+    assert plural(word) != word
 
 
 def test_relationships_that_write_one_column_say_so() -> None:

@@ -10,7 +10,8 @@ import inflect
 
 # Words that are no plurals, or whose singular is another word.
 KEPT = re.compile(
-    r".*(?:ss|us|is|ys|news|series|species|data|media)|aws|dns|gas|has|lens|os|sms|was"
+    r".*(?:ss|us|is|ys|news|series|species|data|media|alias|atlas|bias|canvas|chaos|lens)"
+    r"|aws|dns|gas|has|os|sms|was"
 )
 
 # Windows takes these names for devices, whatever follows a dot.

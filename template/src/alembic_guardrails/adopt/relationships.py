@@ -213,7 +213,7 @@ def rename_columns(
             kind = identifier(referred.name).removeprefix(f"{target}_")
             wanted = f"{role}_{kind}"
             taken = {identifier(other.name) for other in column.table.c}
-            if not column.primary_key and wanted not in taken:
+            if wanted not in taken:
                 renamed[column] = wanted
     return renamed
 
