@@ -5,7 +5,8 @@ that is in sight. The scheduled CI job that runs against pre-releases fails here
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import partial, wraps
+from inspect import unwrap
 from typing import Any
 
 from alembic.autogenerate import comparators
@@ -265,8 +266,8 @@ def wrap_result(context: Any, wrap: Callable[[CursorResult[Any]], CursorResult[A
     context._setup_result_proxy = lambda: wrap(set_up())
 
 
-# What the end of a batch does, as Alembic has it: the name is taken before it is replaced.
-_flush_batch = BatchOperationsImpl.flush
+# What the end of a batch does, as Alembic has it, also if this module is imported a second time.
+_flush_batch = unwrap(BatchOperationsImpl.flush)
 
 # Where a context keeps what takes the place of that.
 _BATCHES = "alembic_guardrails_batches"
@@ -285,6 +286,7 @@ def take_over_batches(
     private.flush = _end_batch
 
 
+@wraps(_flush_batch)
 def _end_batch(batch: BatchOperationsImpl) -> None:
     """End a batch as its context says."""
     flush = partial(_flush_batch, batch)
