@@ -14,8 +14,6 @@ from typing import Any
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script
 from alembic_guardrails._alembic import get_plan, set_plan
-from alembic_guardrails.history.file import read_ids
-from alembic_guardrails.history.read import find_folder
 from sqlalchemy import MetaData
 
 # Where a context keeps what the history file says, which is read once a command.
@@ -71,6 +69,10 @@ def is_conventional(context: MigrationContext, script: Script) -> bool:
     if not context.script:
         return False
     if RECORDED not in context.opts:
+        # Commands that run no revision do without.
+        from alembic_guardrails.history.file import read_ids
+        from alembic_guardrails.history.read import find_folder
+
         context.opts[RECORDED] = {*read_ids(find_folder(context.script)).conventional}
     return script.revision in context.opts[RECORDED]
 
