@@ -175,6 +175,9 @@ class Copy:
     def write_records(self, before: Records) -> None:
         """Write what SQLite kept of the table; dropping a table drops that, too."""
         after = read_records(self.connection, self.after.name)
+        # Without numbers of rows, the key of a table is an index with the name of the table.
+        before.indexes[self.before.name] = self.before.primary_key
+        after.indexes[self.before.name] = self.after.primary_key
         for book, rows in before.rows.items():
             is_count = book == "sqlite_sequence"
             if is_count and not (self.before.counts and self.after.counts):
