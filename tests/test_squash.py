@@ -374,7 +374,10 @@ def fails(project: Project, *command: str) -> str:
     with pytest.raises(CommandFailed) as failure:
         project.run(*command)
     assert files(project) == before
-    return str(failure.value).strip().rpartition("FAILED: ")[2]
+    said = str(failure.value).strip()
+    if finding := re.search(r"(?m)^error\[[a-z-]+\]: (.+)\.$", said):
+        return finding[1]
+    return said.rpartition("FAILED: ")[2]
 
 
 def test_what_is_refused(history: Project) -> None:

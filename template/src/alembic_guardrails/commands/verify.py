@@ -12,7 +12,6 @@ from alembic_guardrails.output import (
     add_format_argument,
     count,
     publish,
-    sentence,
 )
 from alembic_guardrails.places import Span
 
@@ -42,7 +41,8 @@ def verify(config: Config, form: str = "text") -> int:
 def report_error(error: HistoryError) -> Report:
     """Return what is wrong with the history as a report."""
     path = str(error.path) if error.path else ""
-    finding = Finding(error.rule, sentence(str(error)), path=path, span=find_line(error))
+    # An id can be the first word, which keeps its letters.
+    finding = Finding(error.rule, f"{error}.", path=path, span=find_line(error))
     return Report("verify", [finding], "The history is not in order.", rules=RULES)
 
 
