@@ -177,6 +177,8 @@ def indexed(dialect: str, *makers: Make) -> MetaData:
         metadata,
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("name", sa.String(40)),
+        sa.Column("code", sa.String(9), index=True),
+        sa.Column("a b", sa.String(9), unique=True, index=True),
         sa.Column("email", sa.Text),
         sa.Column("n", sa.Integer),
         sa.Column("at", sa.DateTime(timezone=True)),

@@ -87,7 +87,7 @@ def test_indexes(connection: Connection) -> None:
 
     found = compare_metadata(context_for(connection, after), after)
     dropped = {change[1].name for change in found if change[0] == "remove_index"}
-    assert dropped == {index.name for index in before.tables["t"].indexes}
+    assert dropped == {f"ix{place}" for place in range(len(CASES[dialect]))}
     revision = write_revision(connection, after)
     run_revision(connection, revision, "upgrade")
     assert not [*changes(connection, after)]

@@ -79,6 +79,10 @@ class IndexComparison(ABC):
         """Return the index on a table of the name `NAME`."""
         owner: Any = model.table
         copied = owner.to_metadata(MetaData(), schema=None, name=NAME)
+        if all(isinstance(part, Column) for part in model.expressions):
+            # That of Column(index=True) has another name on another table.
+            columns = [copied.c[part.key] for part in model.expressions]
+            return Index(f"{NAME}_index", *columns, unique=model.unique, **model.kwargs)
         [index] = [index for index in copied.indexes if index.name == model.name]
         return index  # type: ignore[no-any-return]
 

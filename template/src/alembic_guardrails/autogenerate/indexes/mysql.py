@@ -5,7 +5,7 @@ from alembic_guardrails.autogenerate.indexes import IndexComparison
 from sqlalchemy import Index
 
 # What SHOW INDEX says of a part of an index, and MySQL alone of an expression.
-PART = ("non_unique", "column_name", "collation", "sub_part", "index_type", "expression", "visible")
+PART = ("non_unique", "column_name", "collation", "sub_part", "index_type", "expression")
 
 
 class MySQLIndexes(IndexComparison):
@@ -17,6 +17,7 @@ class MySQLIndexes(IndexComparison):
         for row in self.connection.exec_driver_sql(f"SHOW INDEX FROM {table}").mappings():
             part = {key.lower(): value for key, value in row.items()}
             words = [part[name] for name in PART if part.get(name) is not None]
+            words += ["INVISIBLE"] * (part.get("visible") == "NO")
             found.setdefault(part["key_name"], []).append(" ".join(map(str, words)))
         return {name: ", ".join(parts) for name, parts in found.items()}
 
