@@ -97,7 +97,7 @@ def descending(element: Any) -> Any:
     """Return a part of an index in descending order."""
     if isinstance(element, TextClause):
         return text(f"{element.text} DESC")
-    return element.desc()
+    return element if isinstance(element, UnaryExpression) else element.desc()
 
 
 DATABASE = MySQL()

@@ -76,14 +76,15 @@ class IndexComparison(ABC):
         return [self.preparer.quote(column.name) for column in columns] if is_plain else []
 
     def copy(self, model: Index) -> Index:
-        """Return the index on a table of the name `NAME`."""
+        """Return the index under another name, on a table of the name `NAME`."""
         owner: Any = model.table
         copied = owner.to_metadata(MetaData(), schema=None, name=NAME)
-        if all(isinstance(part, Column) for part in model.expressions):
-            # That of Column(index=True) has another name on another table.
-            columns = [copied.c[part.key] for part in model.expressions]
+        columns = [copied.c[part.key] for part in model.expressions if isinstance(part, Column)]
+        # That of Column(index=True) has another name on another table.
+        if len(columns) == len(model.expressions):
             return Index(f"{NAME}_index", *columns, unique=model.unique, **model.kwargs)
         [index] = [index for index in copied.indexes if index.name == model.name]
+        index.name = f"{NAME}_index"
         return index  # type: ignore[no-any-return]
 
     def create(self, index: Index) -> None:
