@@ -1,7 +1,6 @@
 """Peak memory of migrations: whether it grows with what a revision does."""
 
 from collections.abc import Iterator
-from statistics import median
 from typing import Any
 
 from matrix import Setup
@@ -67,25 +66,22 @@ def write(service: Service, **bodies: str) -> None:
         down = name
 
 
-def peak(service: Service, size: int, rounds: int, first: str, last: str, *options: str) -> float:
-    """The peak memory of an upgrade from one revision to another, in MiB; the median of rounds."""
-    peaks = []
+def peak(service: Service, size: int, first: str, last: str, *options: str) -> float:
+    """The peak memory of an upgrade from one revision to another, in MiB; it hardly differs."""
     service.project.environment["SIZE"] = str(size)
-    for _ in range(rounds):
-        service.reset()
-        service.project.run("alembic", *options, "upgrade", first)
-        output = service.project.run("python", "-c", PEAK, *options, "upgrade", last)
-        peaks.append(int(output.rpartition("peak ")[2]) / 1024)
-    return median(peaks)
+    service.reset()
+    service.project.run("alembic", *options, "upgrade", first)
+    output = service.project.run("python", "-c", PEAK, *options, "upgrade", last)
+    return int(output.rpartition("peak ")[2]) / 1024
 
 
-def rows(workshop: Workshop, setup: Setup, rounds: int, many: int) -> Iterator[list[Any]]:
+def rows(workshop: Workshop, setup: Setup, many: int) -> Iterator[list[Any]]:
     """The rows of the table for a database: few and many, and how much more many take."""
     with workshop.service(setup, include_example=False) as service:
         write(service, statements=STATEMENTS)
         for who, options in (("ours", ()), ("stock", ("-c", "stock.ini"))):
             between = ("0001", "statements", *options)
-            sizes = [peak(service, size, rounds, *between) for size in (FEW, many)]
+            sizes = [peak(service, size, *between) for size in (FEW, many)]
             what = f"revision of {FEW} and of {many:,} statements, {who}"
             yield [setup.backend.title, what, *written(*sizes)]
     # Recursion over more rows than 1,000 has to be allowed elsewhere.
@@ -93,7 +89,7 @@ def rows(workshop: Workshop, setup: Setup, rounds: int, many: int) -> Iterator[l
         count = many * ROWS // MANY
         with workshop.service(setup, include_example=False) as service:
             write(service, fill=FILL, fill_on=BACKFILL)
-            sizes = [peak(service, size, rounds, "fill", "fill_on") for size in (BATCH, count)]
+            sizes = [peak(service, size, "fill", "fill_on") for size in (BATCH, count)]
             what = f"`backfill` of {BATCH:,} and of {count:,} rows"
             yield [setup.backend.title, what, *written(*sizes)]
 
@@ -103,8 +99,6 @@ def written(few: float, many: float) -> tuple[str, str, str]:
     return f"{few:.1f} MiB", f"{many:.1f} MiB", f"{many / few:.2f}"
 
 
-def measure(
-    workshop: Workshop, setups: list[Setup], rounds: int, many: int = MANY
-) -> list[list[Any]]:
+def measure(workshop: Workshop, setups: list[Setup], many: int = MANY) -> list[list[Any]]:
     """The rows of the table of memory; `many` is how many statements a long revision has."""
-    return [row for setup in setups for row in rows(workshop, setup, rounds, many)]
+    return [row for setup in setups for row in rows(workshop, setup, many)]

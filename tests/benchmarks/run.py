@@ -274,9 +274,7 @@ def requests(bench: Bench) -> str:
 def peaks(bench: Bench) -> str:
     """Peak memory, by what a revision does."""
     extent = bench.extent
-    found = memory.measure(
-        bench.workshop, extent.programs, min(extent.rounds, 3), extent.statements
-    )
+    found = memory.measure(bench.workshop, extent.programs, extent.statements)
     return table("database", "what", "few", "many", "ratio", rows=found)
 
 
