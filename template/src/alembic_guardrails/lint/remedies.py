@@ -551,7 +551,8 @@ DELETED = re.compile(
     rf"(?:DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?)\s+(?:ONLY\s+)?{NAME}\s*$", re.IGNORECASE
 )
 UPDATED = re.compile(
-    rf"UPDATE\s+(?:ONLY\s+)?{NAME}\s+SET\s+(?P<column>{NAME})\s*=\s*(?P<value>[^,]+|\w+\([^()]*\))$",
+    rf"UPDATE\s+(?:ONLY\s+)?{NAME}\s+SET\s+(?P<column>{NAME})\s*=\s*"
+    r"(?P<value>[^,]+|\w+\([^()]*\))$",
     re.IGNORECASE,
 )
 # What changes nothing when it is done again, so that a batch can tell which rows are done.

@@ -28,7 +28,8 @@ INDEX = re.compile(
     re.IGNORECASE,
 )
 OF_TABLE = re.compile(
-    rf"{ALTER}|(?:DROP|TRUNCATE|RENAME|LOCK|OPTIMIZE|REINDEX)\s+TABLES?\s+(?:IF\s+EXISTS\s+)?{TABLE}"
+    rf"{ALTER}"
+    rf"|(?:DROP|TRUNCATE|RENAME|LOCK|OPTIMIZE|REINDEX)\s+TABLES?\s+(?:IF\s+EXISTS\s+)?{TABLE}"
     rf"|(?:UPDATE|DELETE\s+FROM|TRUNCATE|LOCK|VACUUM\s+FULL|CLUSTER)\s+(?:ONLY\s+)?{TABLE}".replace(
         "?P<table>", ""
     ),

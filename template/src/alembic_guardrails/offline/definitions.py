@@ -285,7 +285,8 @@ def read_type(words: str, dialect: Dialect) -> TypeEngine[Any]:
     if is_about_time and "with time zone" in names[-1]:
         return found(timezone=True)  # type: ignore[no-any-return]
     try:
-        return found(*map(int, arguments.split(",") if arguments else ()))  # type: ignore[no-any-return]
+        sizes = map(int, arguments.split(",") if arguments else ())
+        return found(*sizes)  # type: ignore[no-any-return]
     except TypeError as error:
         raise NotUnderstoodError from error
 
