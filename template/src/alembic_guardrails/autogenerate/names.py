@@ -27,15 +27,25 @@ def leave_names(
 ) -> list[MigrateOperation]:
     """Return the changes of a table without the pairs that drop something and create it again.
 
-    The naming convention has made the new name of each such pair.
+    The naming convention has made the new name of each such pair. What is dropped and created
+    under one name is another index.
     """
     kept = [*changes]
-    for create in [change for change in kept if is_named_by_convention(change)]:
-        for drop in [change for change in kept if differs_in_name_only(change, create, context)]:
+    dropped = {name_of(change) for change in kept if isinstance(change, DropIndexOp)}
+    created = {name_of(change) for change in kept if isinstance(change, CreateIndexOp)}
+    renamed = [change for change in kept if name_of(change) not in dropped & created]
+    for create in [change for change in renamed if is_named_by_convention(change)]:
+        for drop in [change for change in renamed if differs_in_name_only(change, create, context)]:
+            renamed.remove(drop)
             kept.remove(drop)
             kept.remove(create)
             break
     return kept
+
+
+def name_of(change: MigrateOperation) -> str | None:
+    """Return the name of the index that a change creates or drops."""
+    return getattr(change, "index_name", None)
 
 
 def is_named_by_convention(change: MigrateOperation) -> bool:
@@ -59,9 +69,7 @@ def differs_in_name_only(
     """
     impl = context.impl
     match drop, create:
-        case DropIndexOp(index_name=old_name), CreateIndexOp(index_name=new_name):
-            if old_name == new_name:
-                return False
+        case DropIndexOp(), CreateIndexOp():
             before, after = (op.to_index(context) for op in (drop.reverse(), create))
             return impl.compare_indexes(after, before).is_equal
         case DropConstraintOp(constraint_type="unique"), CreateUniqueConstraintOp():
