@@ -61,7 +61,10 @@ CHANGE = os.environ.get("CHANGE", "")
 HAS_COMMENTS = not os.environ["DATABASE_URL"].startswith("sqlite")
 KEPT = {tuple(place) for place in json.loads(os.environ.get("KEPT", "[]"))}
 
-for table in Base.metadata.tables.values():
+TABLES = Base.metadata.tables.values()
+referred = {key.column for table in TABLES for key in table.foreign_keys}
+
+for table in TABLES:
     own = {column for key in table.foreign_key_constraints for column in key.columns}
     emptied = {key for key in table.foreign_keys if "SET NULL" in (key.ondelete, key.onupdate)}
     if CHANGE == "add":
@@ -71,8 +74,8 @@ for table in Base.metadata.tables.values():
             column.comment = "changed here"
         if column.primary_key or column.autoincrement is True or column.identity or column.computed:
             continue
-        is_kept = (str(table), column.name, "null") in KEPT or column.foreign_keys & emptied
-        if not is_kept:
+        is_kept = (str(table), column.name, "null") in KEPT or column in referred
+        if not is_kept and not column.foreign_keys & emptied:
             column.nullable = not column.nullable
         is_text = type(column.type).__visit_name__ in ("string", "VARCHAR") and column.type.length
         if is_text and column not in own and (str(table), column.name, "type") not in KEPT:
@@ -86,9 +89,7 @@ NAMED = {
     r"|, None(?=\)$)|^ .* column \('added_here'.*",
     "alter": r"(?i)(?: NOT)? NULL\b| DEFAULT NULL\b|(?<=character varying)\(\d+\)"
     r"|(?<=char)\s*\(\d+\)|(?<= column )\('[^']*', '[^']*', [01](?=, .*, \d, \d\)$)"
-    r"|^ COMMENT ON COLUMN .* IS 'changed here';$| COMMENT 'changed here'|^ -- Name: COLUMN .*"
-    # PostgreSQL names a NOT NULL that is added later as it names others.
-    r"| CONSTRAINT \w+_not_null\d*",
+    r"|^ COMMENT ON COLUMN .* IS 'changed here';$| COMMENT 'changed here'|^ -- Name: COLUMN .*",
 }
 
 # What a change of a column's type or its NOT NULL is refused for by the database.
@@ -168,6 +169,8 @@ def describe(url: URL) -> list[str]:
     if family(url) != "sqlite":
         text = re.sub(r" AUTO_INCREMENT=\d+", "", dump(url)).replace("\\n", "\n")
         text = text.replace('"', "'").replace("\\'", "'") if family(url) != "postgresql" else text
+        # PostgreSQL 18 names a NOT NULL that is added later as it names others, also in partitions.
+        text = re.sub(r" CONSTRAINT \w+_not_null\d*(?= NOT NULL)", "", text)
         # MySQL adds this to a column when a table is restored from the server's own words.
         # What a session had that created a view.
         text = re.sub(
