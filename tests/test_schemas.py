@@ -22,7 +22,7 @@ from _pytest.mark import ParameterSet
 from conftest import Render, Scratch
 from drivers import text_of
 from legacy import FOLDER, connect, dump, family, rows
-from matrix import PROGRAMS, Setup
+from matrix import DISTINCT, PROGRAMS, Setup
 from project import Project
 from servers import postgresql_programs
 from sqlalchemy import URL
@@ -43,7 +43,8 @@ def cases() -> Iterator[ParameterSet]:
         for path in sorted(
             path for kind in READ.get(name, (name,)) for path in (folder / kind).glob("*.sql")
         ):
-            mark = () if folder is OWN else pytest.mark.sweep
+            is_usual = folder is OWN and setup in DISTINCT
+            mark = () if is_usual else pytest.mark.sweep
             yield pytest.param(setup, path, id=f"{name}-{path.stem}", marks=mark)
 
 

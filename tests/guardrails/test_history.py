@@ -19,7 +19,7 @@ from alembic_guardrails.history.compare import is_same_code
 from alembic_guardrails.history.file import parse, read_ids, write_ids
 from alembic_guardrails.history.git import read_blobs
 from alembic_guardrails.history.mentions import find_mentions
-from alembic_guardrails.history.read import read_history
+from alembic_guardrails.history.read import find_folder, read_history
 from alembic_guardrails.history.released import choose_revisions, read_released
 from alembic_guardrails.history.source import assign, find_id
 from alembic_guardrails.output import count
@@ -451,3 +451,14 @@ def test_tests_that_name_a_revision(project: Project) -> None:
     (folder / "test_other.py").write_text('"""Not abc."""\n', encoding="utf-8")
 
     assert find_mentions({"abc", "abd"}) == ["tests/test_it.py"]
+
+
+def test_the_history_file_is_found_beside_other_folders(tmp_path: Path) -> None:
+    """As in a test of a revision that is in no release."""
+    folders = [tmp_path / name for name in ("examples", "versions")]
+    for folder in folders:
+        folder.mkdir()
+    (folders[1] / "history.txt").touch()
+    directory = ScriptDirectory(str(tmp_path), version_locations=[*map(str, folders)])
+
+    assert find_folder(directory) == folders[1]

@@ -13,7 +13,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import to_tuple
 from alembic_guardrails._alembic import load_revisions
 from alembic_guardrails.history.errors import HistoryError
-from alembic_guardrails.history.file import REPAIR, Recorded, read_ids
+from alembic_guardrails.history.file import NAME, REPAIR, Recorded, read_ids
 
 BY_HAND = "Restore or repair a revision's file by hand, or finish an interrupted `squash`"
 
@@ -86,8 +86,11 @@ def read_history(config: Config) -> History:
 
 
 def find_folder(directory: ScriptDirectory) -> Path:
-    """Return the folder of the revisions, which the paths of their files begin with."""
-    return Path(directory.versions).resolve()
+    """Return the folder of the revisions; of several that of the history file."""
+    if len(directory.version_locations) < 2:
+        return Path(directory.versions).resolve()
+    folders = [Path(location) for location in directory.version_locations]
+    return next((each for each in folders if (each / NAME).exists()), folders[0]).resolve()
 
 
 def read_files(directory: ScriptDirectory) -> list[Revision]:
