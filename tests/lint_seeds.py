@@ -216,6 +216,13 @@ postgresql: ban-concurrent-index-creation-in-transaction
     op.drop_index('ix_customers_email', 'customers', postgresql_concurrently=True)
 postgresql: ban-concurrent-index-creation-in-transaction
     op.execute('DROP INDEX CONCURRENTLY ix_customers_email')
+all: ban-drop-column
+    from functools import reduce
+    names, old = ['a'], '_old'
+    names += ['b']
+    for name in names:
+        whole = reduce(str.__add__, [name, old])
+        op.drop_column('customers', whole)
 """
 SAFE = r"""
 all:

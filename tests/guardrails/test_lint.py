@@ -144,6 +144,53 @@ def test_a_comment_behind_code_counts_there_alone(tmp_path: Path) -> None:
     ]
 
 
+WITH_NAMES = '''
+from string import capwords
+
+import sqlalchemy as sa
+from alembic import op
+
+TABLE = "invoices"
+
+
+def upgrade():
+    made = op.create_table("visits", sa.Column("id", sa.Integer, primary_key=True))
+    if made is None:
+        old = "other"
+    else:
+        old = capwords("number")
+        sql = f"""
+ALTER TABLE {TABLE}
+"""
+        sql += f"DROP COLUMN {old}"
+        with op.batch_alter_table(TABLE) as batch:
+            op.execute(sql) or made
+
+
+def downgrade():
+    pass
+'''
+COPIED = '''
+from string import capwords
+
+TABLE = "invoices"
+old = capwords("number")
+sql = f"""
+ALTER TABLE {TABLE}
+"""
+sql += f"DROP COLUMN {old}"
+op.execute(sql) or made  # allow: ban-drop-column (no release uses it any more)
+'''
+
+
+def test_code_comes_with_the_names_that_it_needs(tmp_path: Path) -> None:
+    """Those of other branches stay, and what changes the database is not done again."""
+    [found] = findings(tmp_path, "sqlite", WITH_NAMES)
+
+    assert found.help
+    assert [code.text for code in found.help.code] == [COPIED.strip()]
+
+
 DOWNGRADE = """
 import sqlalchemy as sa
 from alembic import op

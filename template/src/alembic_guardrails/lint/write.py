@@ -5,7 +5,6 @@ import json
 import keyword
 import re
 from collections.abc import Iterator, Sequence
-from textwrap import dedent
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -24,6 +23,11 @@ TAKEN |= {"compare", "values"}
 
 # Names that the code for a backfill has for something else.
 USED = {"backfill", "op", "rows", "sa"}
+
+# Names that every revision imports.
+EVERYWHERE = {"op", "sa"}
+
+IMPORTS = (ast.Import, ast.ImportFrom)
 
 
 def quote(text: str) -> str:
@@ -130,25 +134,124 @@ def allow(step: Step, reading: Reading, rule: str, reason: str) -> str:
 
 
 def copy_statement(span: Span, reading: Reading, comment: str = "") -> str:
-    """Return the statement of a revision around a span, with the blocks that it is in."""
+    """Return the statement of a revision around a span, with the blocks and names that it needs."""
     lines = reading.source.text.splitlines()
     path = statements_around(span, reading.source.tree, lines)
     if not path:
         return lines[span.line - 1].strip() + comment
     *blocks, statement = path
-    while blocks and isinstance(blocks[0], ast.With) and not uses_target(statement, blocks[0]):
+    named = find_assignments(path, reading)
+    while (
+        blocks
+        and isinstance(blocks[0], ast.With)
+        and not any(uses_target(node, blocks[0]) for node in [statement, *named])
+    ):
         del blocks[0]
-    copied = [line for block in blocks for line in header(block, lines)]
+    first = [*blocks, statement][0].lineno
+    outside = [node for node in named if node.lineno < first]
+    inside = [*blocks, *named[len(outside) :]]
+    copied: list[str] = []
+    for node in sorted(inside, key=lambda node: node.lineno):
+        copied += header(node, lines) if node in blocks else own_lines(node, lines)
     last = statement.end_lineno or statement.lineno
     body = getattr(statement, "body", None)
     if body and not is_one_line(statement):
-        first = header(statement, lines)
-        copied += [*first[:-1], first[-1] + comment]
+        top = header(statement, lines)
+        copied += [*top[:-1], top[-1] + comment]
         copied += lines[body[0].lineno - 1 : last]
     else:
-        own = lines[statement.lineno - 1 : last]
+        own = own_lines(statement, lines)
         copied += [*own[:-1], own[-1] + comment]
-    return dedent("\n".join(copied))
+    return "\n".join([*copy_outside(outside, lines), dedent(copied)])
+
+
+def dedent(lines: Sequence[str]) -> str:
+    """Join lines without the indentation of the first; a string can have lines with less."""
+    indentation = len(lines[0]) - len(lines[0].lstrip()) if lines else 0
+    return "\n".join(line if line[:indentation].strip() else line[indentation:] for line in lines)
+
+
+def own_lines(statement: ast.stmt, lines: list[str]) -> list[str]:
+    """Return the lines that a statement is in."""
+    return lines[statement.lineno - 1 : statement.end_lineno]
+
+
+def copy_outside(statements: list[ast.stmt], lines: list[str]) -> list[str]:
+    """Return statements of different blocks without their indentation, imports first."""
+    imports: list[str] = []
+    others: list[str] = []
+    for statement in statements:
+        text = dedent(own_lines(statement, lines))
+        (imports if isinstance(statement, IMPORTS) else others).append(text)
+    return [*imports, *([""] if imports else []), *others]
+
+
+def find_assignments(path: list[ast.stmt], reading: Reading) -> list[ast.stmt]:
+    """Return the assignments and imports that give the names of the last statement of a path.
+
+    Those that change the database are left out, because the revision has done that already.
+    """
+    *blocks, statement = path
+    lines = reading.source.text.splitlines()
+    changes = [step.span for step in reading.steps if not step.only_reads]
+    used = names_in(statement).union(*(names_in(part) for part in headers(blocks)))
+    found: list[ast.stmt] = []
+    for node in reversed(statements_before(statement, reading.source.tree)):
+        given = names_given(node) - EVERYWHERE
+        if given.isdisjoint(used) or any(contains(node, span, lines) for span in changes):
+            continue
+        used -= set() if isinstance(node, ast.AugAssign) else given
+        used |= names_in(node)
+        found.insert(0, node)
+    return found
+
+
+def headers(blocks: Sequence[ast.stmt]) -> Iterator[ast.AST]:
+    """Yield what `with` and `for` blocks evaluate before their bodies."""
+    for block in blocks:
+        if isinstance(block, ast.With):
+            yield from block.items
+        elif isinstance(block, ast.For):
+            yield block.iter
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """Return the names that a node reads."""
+    return {
+        name.id
+        for name in ast.walk(node)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Load)
+    }
+
+
+def names_given(node: ast.stmt) -> set[str]:
+    """Return the names that an assignment or an import gives."""
+    if isinstance(node, IMPORTS):
+        return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    if not isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        return set()
+    return {
+        name.id
+        for name in ast.walk(node)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    }
+
+
+def statements_before(statement: ast.stmt, node: ast.AST) -> list[ast.stmt]:
+    """Return the statements before a statement in each of the blocks around it, as they run."""
+    for _, block in ast.iter_fields(node):
+        nodes = block if isinstance(block, list) else []
+        for place, child in enumerate(nodes):
+            if child is statement or statement in descendants(child):
+                before = [other for other in nodes[:place] if isinstance(other, ast.stmt)]
+                before = [other for other in before if (other.end_lineno or 0) < statement.lineno]
+                return before + statements_before(statement, child)
+    return []
+
+
+def descendants(node: object) -> Iterator[ast.AST]:
+    """Yield a node and all that is in it."""
+    return ast.walk(node) if isinstance(node, ast.AST) else iter(())
 
 
 def uses_target(statement: ast.stmt, block: ast.With) -> bool:
@@ -212,7 +315,7 @@ def copy_block(statements: list[ast.stmt], blocks: Sequence[ast.With], lines: li
     copied = [line for block in needed for line in header(block, lines)]
     for statement in statements:
         copied += lines[statement.lineno - 1 : statement.end_lineno]
-    return dedent("\n".join(copied))
+    return dedent(copied)
 
 
 def is_one_line(statement: ast.stmt) -> bool:
