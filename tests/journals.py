@@ -79,18 +79,19 @@ class Kill:
 
 
 class Machine:
-    """A server that can be killed."""
+    """A server, which can be killed if the tests have started it."""
 
     def __init__(self, backend: str, server: Server) -> None:
         self.backend = backend
         self.server = server
-        assert server.socket
-        self.folder = server.socket.parent
+        self.can_be_killed = server.socket is not None
+        self.folder = server.socket.parent if server.socket else Path()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
         """The process of the server."""
+        assert self.can_be_killed
         return int((self.folder / "pid").read_text())
 
     def take_over(self) -> None:
@@ -125,7 +126,8 @@ class Machine:
 
     def recover(self) -> None:
         """Start the server again if a run has killed it."""
-        assert self.process
+        if not self.process:
+            return
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(0.2)
             self.start()
@@ -133,9 +135,12 @@ class Machine:
 
 @contextmanager
 def machine(backend: str) -> Iterator[Machine]:
-    """Yield a private server that can be killed."""
+    """Yield a private server that can be killed, or a named one that is left running."""
     with SERVERS[backend]() as server:
         running = Machine(backend, server)
+        if not running.can_be_killed:
+            yield running
+            return
         running.take_over()
         try:
             yield running
@@ -198,7 +203,7 @@ class Service:
                 sys.stdout = sys.stderr = self.log.open("w", buffering=1)
                 sys.dont_write_bytecode = True
                 if kill:
-                    arm(kill, self.machine.pid)
+                    arm(kill, self.machine.pid if kill.way == "server" else None)
                 command.upgrade(config, "head")
                 code = 0
             except CommandError as error:
@@ -245,8 +250,8 @@ class Service:
         return found
 
 
-def arm(kill: Kill, server: int) -> None:
-    """Have this process, or the server, killed at a message."""
+def arm(kill: Kill, server: int | None) -> None:
+    """Have this process, or the process of a server, killed at a message."""
     seen = 0
     is_now = False
     connection: Any = pymysql.connections.Connection
@@ -267,7 +272,7 @@ def arm(kill: Kill, server: int) -> None:
         execute(self, kind, sql)
         if is_now and kill.way == "sent":
             die()
-        if is_now and kill.way == "server":
+        if is_now and server:
             time.sleep(kill.delay)
             os.kill(server, signal.SIGKILL)
 
