@@ -131,6 +131,36 @@ ON_POSTGRESQL = (
         on(name, postgresql_with={"fillfactor": 50}),
         on(name, postgresql_with={"fillfactor": 60}),
     ),
+    Case("collation", on(sql('name COLLATE "C"')), on(name)),
+    Case("collation of model", on(name), on(lambda c: c.name.collate("POSIX"))),
+    Case(
+        "collation and order",
+        on(sql('name COLLATE "C" DESC'), number),
+        on(number, sql('name COLLATE "POSIX" DESC')),
+    ),
+    Case(
+        "collation of odd column",
+        on(lambda c: c["a b"].collate("C"), number),
+        on(lambda c: c["a b"].collate("POSIX"), number),
+    ),
+    Case(
+        "collation of function",
+        on(number, sql('lower(name) COLLATE "C"')),
+        on(number, sql("lower(name)")),
+    ),
+    Case(
+        "collation in function",
+        on(sql("""lower(name COLLATE "C")""")),
+        on(sql("""lower(name COLLATE "C") COLLATE "POSIX\"""")),
+    ),
+    Case(
+        "collation and operators",
+        on(
+            lambda c: sa.literal_column('name COLLATE "C"'),
+            postgresql_ops={'name COLLATE "C"': "text_pattern_ops"},
+        ),
+        on(sql('name COLLATE "C"')),
+    ),
     Case(
         "nulls alike",
         on(name, unique=True, postgresql_nulls_not_distinct=True),
@@ -145,6 +175,17 @@ ON_POSTGRESQL = (
 
 
 ON_MYSQL = (
+    Case("quote", on(sql("(concat(name, 'it''s'))")), on(sql("(concat(name, 'its'))"))),
+    Case(
+        "backslash",
+        on(sql(r"""(concat(name, 'a\\', "'"))""")),
+        on(sql(r"""(concat(name, 'a\\', '"'))""")),
+    ),
+    Case(
+        "array",
+        on(sql("(cast(data AS unsigned array))")),
+        on(sql("(cast(data AS signed array))")),
+    ),
     Case("function", on(sql("(lower(name))")), on(sql("(upper(name))"))),
     Case("element", on(lambda c: sa.func.lower(c.name)), on(lambda c: sa.func.upper(c.name))),
     Case("arithmetic", on(sql("(n * 2 + 1)")), on(sql("(n * 2 + 2)"))),
@@ -183,6 +224,7 @@ def indexed(dialect: str, *makers: Make) -> MetaData:
         sa.Column("n", sa.Integer),
         sa.Column("at", sa.DateTime(timezone=True)),
         *(of_postgresql if dialect == "postgresql" else []),
+        *([sa.Column("data", sa.JSON)] if dialect == "mysql" else []),
     )
     for place, make in enumerate(makers):
         parts, options = make(table.c)

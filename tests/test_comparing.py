@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic_guardrails.autogenerate.expressions import escape_parameters
 from alembic_guardrails.autogenerate.mysql import reflect_expressions
+from alembic_guardrails.autogenerate.postgresql import reflect_collations
 from alembic_guardrails.autogenerate.silence import reading_quietly
 from column_cases import (
     changes,
@@ -80,6 +81,7 @@ def test_made_up_defaults(connection: Connection, count: int) -> None:
 def test_indexes(connection: Connection) -> None:
     dialect = connection.dialect.name
     reflect_expressions(connection)
+    reflect_collations(connection)
     before = indexed(dialect, *(case.before for case in CASES[dialect]))
     after = indexed(dialect, *(case.after for case in CASES[dialect]))
     upgrade(connection, before)
@@ -93,6 +95,26 @@ def test_indexes(connection: Connection) -> None:
     assert not [*changes(connection, after)]
     run_revision(connection, revision, "downgrade")
     assert not [*changes(connection, before)]
+
+
+@pytest.mark.parametrize("connection", ["mariadb"], indirect=True)
+def test_an_index_that_sqlalchemy_reads_in_part(connection: Connection) -> None:
+    connection.exec_driver_sql("""
+        CREATE TABLE t (
+            a integer NOT NULL, b date NOT NULL, c date NOT NULL, PERIOD FOR valid (b, c),
+            CONSTRAINT uq UNIQUE (a, valid WITHOUT OVERLAPS)
+        )""")
+
+    def with_unique(*names: str) -> sa.MetaData:
+        metadata = sa.MetaData()
+        dates = [sa.Column(name, sa.Date, nullable=False) for name in "bc"]
+        number = sa.Column("a", sa.Integer, nullable=False)
+        sa.Table("t", metadata, number, *dates, sa.Index("uq", *names, unique=True))
+        return metadata
+
+    with reading_quietly():
+        assert not [*changes(connection, with_unique("a"))]
+        assert [*changes(connection, with_unique("a", "b"))]
 
 
 # Expressions, each with another one in its place, and the databases that have them.

@@ -23,6 +23,7 @@ from alembic_guardrails.autogenerate.hooks import (
 )
 from alembic_guardrails.autogenerate.mysql import reflect_expressions, reflect_other_columns
 from alembic_guardrails.autogenerate.other_types import naming_other_types
+from alembic_guardrails.autogenerate.postgresql import reflect_collations
 from alembic_guardrails.autogenerate.silence import reading_quietly
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection
@@ -100,6 +101,7 @@ class Runner:
         """Run the command on a connection."""
         reflect_actions(connection)
         reflect_expressions(connection)
+        reflect_collations(connection)
         compare_tables_first()
         escape_reflected_defaults()
         reflect_other_columns(connection)

@@ -9,6 +9,7 @@ from typing import Any
 from alembic_guardrails.adopt.base import Database, TableName, database_for
 from alembic_guardrails.autogenerate.mysql import reflect_expressions, reflect_other_columns
 from alembic_guardrails.autogenerate.other_types import read_types
+from alembic_guardrails.autogenerate.postgresql import reflect_collations
 from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.types import OtherType
 from sqlalchemy import Column, Connection, MetaData
@@ -30,6 +31,7 @@ def read_tables(
     database.import_types()
     reflect_actions(connection)
     reflect_expressions(connection)
+    reflect_collations(connection)
     reflect_other_columns(connection)
     metadata = MetaData()
     with warnings.catch_warnings():

@@ -43,9 +43,13 @@ def read_index_parts(
     parts = [{name.lower(): value for name, value in row.items()} for row in rows]
     for part in parts:
         if expression := part.get("expression"):
-            # The server escapes the quotes of what it shows.
-            part["expression"] = "(" + re.sub(r"\\(.)", r"\1", str(expression)) + ")"
+            part["expression"] = f"({unescape(expression)})"
     return {name: [*group] for name, group in groupby(parts, lambda part: part["index_name"])}
+
+
+def unescape(expression: Any) -> str:
+    """Return an expression as the server takes it: it escapes the quotes of what it shows."""
+    return re.sub(r"\\(.)", r"\1", str(expression))
 
 
 # Texts and names, which are kept, and attributes of columns that SQLAlchemy does not know.

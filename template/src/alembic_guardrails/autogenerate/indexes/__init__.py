@@ -51,20 +51,24 @@ class IndexComparison(ABC):
     def compare(self, model: Index, inspected: Index) -> Any:
         """Return how an index of the database compares with the model's."""
         table = self.preparer.format_table(inspected.table)  # type: ignore[arg-type]
-        if table not in self.known:
-            self.known[table] = self.definitions(table)
-        old = self.known[table].get(str(inspected.name))
+        old = self.find(inspected, table)
         names = self.columns_of(model)
         if names and old == self.word_columns(names, bool(model.unique)):
             return equal_index()
         try:
-            # The one that a downgrade drops is not in the database yet.
+            # One that a downgrade drops is not there yet; of others, no model says what they are.
             before = [old] if old else self.word(self.copy(inspected), table)
             after = self.word(self.copy(model), table)
         except SQLAlchemyError:
             return self.compare_texts(model, inspected)
         is_same = not set(before).isdisjoint(after)
         return equal_index() if is_same else different_index(f"{before[0]} to {after[0]}")
+
+    def find(self, index: Index, table: str) -> str | None:
+        """Return how an index of the database is made; None if there is nothing to compare with."""
+        if table not in self.known:
+            self.known[table] = self.definitions(table)
+        return self.known[table].get(str(index.name))
 
     def columns_of(self, index: Index) -> list[str]:
         """Return the columns of an index, quoted; none if there are expressions or options."""
