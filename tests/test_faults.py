@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Render, Scratch
 from drivers import MARIADB, text_of
-from matrix import PROGRAMS, ROOT, SERVED, SETUPS, Setup, setups
+from matrix import DISTINCT, PROGRAMS, ROOT, SERVED, SETUPS, Setup, setups
 from project import Project
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def test_faults_that_differ_by_database(service: Project) -> None:
     run_tests(service, "in_service/faults.py")
 
 
-@pytest.mark.parametrize("setup", PROGRAMS, ids=str)
+@pytest.mark.parametrize("setup", setups(DISTINCT, pytest.mark.sweep, among=PROGRAMS))
 def test_what_a_failure_prints(service: Project) -> None:
     run_tests(service, "in_service/failures.py")
 

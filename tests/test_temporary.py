@@ -11,7 +11,7 @@ import pymysql
 import pytest
 from conftest import Render
 from drivers import text_of
-from matrix import PROGRAMS, Setup
+from matrix import DISTINCT, PROGRAMS, Setup
 from project import Project
 from servers import Server
 from sqlalchemy import URL
@@ -134,7 +134,11 @@ CASES = [
         for name, case in POSTGRESQL.items()
     ),
     *(
-        pytest.param(backend, case, id=f"{backend}-{name}")
+        pytest.param(
+            *(backend, case),
+            id=f"{backend}-{name}",
+            marks=() if SETUP[backend] in DISTINCT else pytest.mark.sweep,
+        )
         for backend in MYSQLS
         for name, case in MYSQL.items()
     ),

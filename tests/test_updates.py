@@ -671,11 +671,7 @@ run_with_connection(Settings().database_url, add)
     [
         # To async, and to another database.
         *[
-            pytest.param(
-                setup,
-                ASYNC[setup.backend.name],
-                marks=() if ASYNC[setup.backend.name] == ASYNC_SERVER else pytest.mark.sweep,
-            )
+            pytest.param(setup, ASYNC[setup.backend.name], marks=pytest.mark.sweep)
             for setup in PROGRAMS
             if not setup.backend.is_file
         ],
