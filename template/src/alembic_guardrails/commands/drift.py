@@ -10,8 +10,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError, to_list
 from alembic_guardrails.connection import run_with_connection
 from alembic_guardrails.errors import reason
-from alembic_guardrails.history.moved import check_not_moved
-from alembic_guardrails.history.superseded import check_not_superseded
+from alembic_guardrails.history.current import read_current
 from alembic_guardrails.ignore import read_ignore_list
 from alembic_guardrails.offline import run_offline
 from alembic_guardrails.output import (
@@ -23,15 +22,13 @@ from alembic_guardrails.output import (
     publish,
     sentence,
 )
-from alembic_guardrails.own_tables import VERSION_TABLE
-from alembic_guardrails.revisions import CURRENT
 from alembic_guardrails.schema import reword_views, snapshot
 from alembic_guardrails.schema.compare import Difference, find_differences
 from alembic_guardrails.schema.names import rename_alike
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.temporary import temporary_database_beside
 from alembic_guardrails.temporary.build import build_schema
-from sqlalchemy import URL, Connection, Dialect, MetaData, inspect
+from sqlalchemy import URL, Connection, Dialect, MetaData
 from sqlalchemy.exc import DBAPIError
 
 RULES = {
@@ -144,12 +141,9 @@ def read_database(
         CommandError: Alembic has never run there, or the database is at several revisions, or at
             one that the migrations do not have any more.
     """
-    if not inspect(connection).has_table(VERSION_TABLE):
+    revisions = read_current(directory, connection)
+    if revisions is None:
         raise CommandError("The database has no revision yet: `alembic upgrade head` comes first.")
-    revisions = connection.scalars(CURRENT).all()
-    # These say what the database needs, also at several revisions.
-    check_not_superseded(directory, revisions)
-    check_not_moved(directory, revisions)
     if len(revisions) > 1:
         raise CommandError(f"The database is at several revisions: {', '.join(revisions)}.")
     if not revisions:

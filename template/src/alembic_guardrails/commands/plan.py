@@ -13,20 +13,18 @@ from alembic_guardrails.commands.lint import read_revisions
 from alembic_guardrails.commands.sql import render
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.errors import reason
-from alembic_guardrails.history.moved import check_not_moved
+from alembic_guardrails.history.current import read_current
 from alembic_guardrails.history.released import choose_revisions
-from alembic_guardrails.history.superseded import check_not_superseded
 from alembic_guardrails.lint.settings import read_ignored
 from alembic_guardrails.offline import run_offline
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.plan import find_pending, measure, read_sizes
 from alembic_guardrails.plan.base import Planned, PlannedRevision
 from alembic_guardrails.plan.render import Plan, as_json, as_markdown, as_text
-from alembic_guardrails.revisions import CURRENT
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.statements import split
 from alembic_guardrails.temporary import temporary_database_beside
-from sqlalchemy import URL, Connection, inspect
+from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 FORMATS = ("text", "json", "markdown")
@@ -59,7 +57,7 @@ def plan(config: Config, new: bool = False, form: str = "text") -> None:
     directory = ScriptDirectory.from_config(config)
     url = read_settings(config).database_url
     try:
-        current = run_with_connection(url, partial(read_current, directory))
+        current = run_with_connection(url, partial(read_current, directory)) or []
     except (UnreachableError, DBAPIError, OSError) as error:
         found = plan_without_database(config, directory, url, reason(error))
     else:
@@ -72,20 +70,6 @@ def plan(config: Config, new: bool = False, form: str = "text") -> None:
     write = {"json": as_json, "markdown": as_markdown}.get(form)
     shown = write(found) if write else as_text(found, shutil.get_terminal_size((120, 24)).columns)
     config.print_stdout("%s", shown)
-
-
-def read_current(directory: ScriptDirectory, connection: Connection) -> list[str]:
-    """Return the revisions of the database; none if Alembic has never run there.
-
-    Raises:
-        CommandError: A revision was moved or superseded; the message says what to do.
-    """
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return []
-    current = [*connection.scalars(CURRENT)]
-    check_not_superseded(directory, current)
-    check_not_moved(directory, current)
-    return current
 
 
 def find_bases(scripts: Sequence[Script]) -> list[str]:

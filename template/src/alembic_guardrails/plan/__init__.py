@@ -41,15 +41,16 @@ def measure(
     Raises:
         CommandError: Alembic, the guard or the database refuses a revision.
     """
+    schema = read_schema(connection)
     for revision in current:
-        build_schema(config, connection, revision)
+        schema = build_schema(config, connection, revision)
     observer = Observer(connection)
     before: list[dict[str, str]] = []
     for script in pending:
-        before.append(read_schema(connection))
+        before.append(schema)
         try:
             with observer.observing(script):
-                build_schema(config, connection, script.revision, observer.before_step)
+                schema = build_schema(config, connection, script.revision, observer.before_step)
         except DBAPIError as error:
             raise CommandError(
                 f"Revision {script.revision} does not run in a temporary database: {reason(error)}"
