@@ -246,11 +246,21 @@ def database(scratch: Scratch, setup: Setup) -> URL:
 
 
 @pytest.fixture
+def kind_of_service() -> dict[str, bool]:
+    """What is answered for `service` beside its database; a module can have its own."""
+    return {"include_example": True}
+
+
+@pytest.fixture
 def service(
-    render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
+    render: Render,
+    environment: Callable[[Setup], Path],
+    setup: Setup,
+    database: URL,
+    kind_of_service: dict[str, bool],
 ) -> Project:
-    """The example service on an empty database."""
-    project = render(**setup.answers(database_url=text_of(database), include_example=True))
+    """A service on an empty database: that of the example, unless a module says otherwise."""
+    project = render(**setup.answers(database_url=text_of(database), **kind_of_service))
     project.use(environment(setup))
     return project
 

@@ -3,10 +3,9 @@
 ``uv run python tests/lint_output.py`` writes it into ``tests/lint_output/``; a test compares it.
 """
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -62,18 +61,6 @@ def outputs(dialect: str) -> Iterator[str]:
         yield printed(History(dialect).lint(f"seed{number}.py", text))
 
 
-@contextmanager
-def elsewhere() -> Iterator[None]:
-    """Work in a folder that is gone afterwards."""
-    before = Path.cwd()
-    with TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)
-
-
 def stored(dialect: str) -> Path:
     """Return where the output for a database is kept."""
     return ROOT / "tests" / "lint_output" / f"{dialect}.txt"
@@ -82,6 +69,6 @@ def stored(dialect: str) -> Path:
 if __name__ == "__main__":
     for name in DATABASES:
         stored(name).parent.mkdir(exist_ok=True)
-        with elsewhere():
+        with TemporaryDirectory() as folder, chdir(folder):
             text = "\n".join(outputs(name))
         stored(name).write_text(text, encoding="utf-8")

@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from itertools import product
-from pathlib import Path
 
 import pytest
-from conftest import Render, Scratch
+from conftest import Scratch
 from drivers import text_of
 from legacy import dump, execute, family, load, revisions, rows
 from matrix import ASYNC, PROGRAMS, SERVED, SETUPS, Setup, setups
@@ -189,13 +188,9 @@ def named(name: str, setup: Setup) -> str:
 
 
 @pytest.fixture
-def service(
-    render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
-) -> Project:
-    """A service for a database that has its tables already."""
-    project = render(**setup.answers(database_url=text_of(database), existing_database=True))
-    project.use(environment(setup))
-    return project
+def kind_of_service() -> dict[str, bool]:
+    """For a database that has its tables already."""
+    return {"existing_database": True}
 
 
 def adopt(service: Project, *options: str) -> str:

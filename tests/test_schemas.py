@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from _pytest.mark import ParameterSet
-from conftest import Render, Scratch
+from conftest import Scratch
 from drivers import text_of
 from legacy import FOLDER, connect, dump, family, rows
 from matrix import DISTINCT, PROGRAMS, Setup
@@ -121,13 +121,9 @@ WHERE table_schema = database() AND (extra LIKE '%on update%' AND is_nullable = 
 
 
 @pytest.fixture
-def service(
-    render: Render, environment: Callable[[Setup], Path], setup: Setup, database: URL
-) -> Project:
-    """A service for a database that has its tables already."""
-    project = render(**setup.answers(database_url=text_of(database), existing_database=True))
-    project.use(environment(setup))
-    return project
+def kind_of_service() -> dict[str, bool]:
+    """For a database that has its tables already."""
+    return {"existing_database": True}
 
 
 def load_text(url: URL, text: str) -> None:

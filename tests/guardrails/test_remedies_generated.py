@@ -1,10 +1,8 @@
 """The code that lint advises for operations with any names: it is Python, and lint is quiet."""
 
 import ast
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import chdir
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -103,23 +101,11 @@ def statements(table: str, column: str) -> Iterator[str]:
         yield f"op.execute({sql!r})"
 
 
-@contextmanager
-def folder() -> Iterator[None]:
-    """Work in a folder that is gone afterwards."""
-    before = Path.cwd()
-    with TemporaryDirectory() as path:
-        os.chdir(path)
-        try:
-            yield
-        finally:
-            os.chdir(before)
-
-
 @pytest.mark.parametrize("dialect", DIALECTS)
 @settings(max_examples=15)
 @given(st.lists(operations(), min_size=1, max_size=2, unique=True))
 def test_code_for_any_names_is_clean(dialect: str, calls: list[str]) -> None:
-    with folder():
+    with TemporaryDirectory() as folder, chdir(folder):
         found = History(dialect).lint("seed.py", plain_text("seed", "first", "\n".join(calls)))
         for finding in found:
             history = History(dialect)
