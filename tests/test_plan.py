@@ -150,7 +150,7 @@ def test_pending_revisions(pending: Project, setup: Setup, database: URL) -> Non
         assert effect["bytes"] is None or effect["bytes"] > 0
     assert one_way["way_back"] == "no: there is no way back"
     assert names["way_back"] == phone["way_back"] == "not tried, because 0004 cannot be taken back"
-    assert any("ban-drop-table" in finding for finding in one_way["findings"])
+    assert "ban-drop-table" in {finding["rule"] for finding in one_way["findings"]}
 
 
 @pytest.mark.parametrize("setup", setups(DISTINCT, pytest.mark.sweep, among=PROGRAMS))
@@ -165,13 +165,11 @@ def test_what_can_be_taken_back(pending: Project) -> None:
 
 @pytest.mark.parametrize("setup", PROGRAMS[:2], ids=str)
 def test_text_and_markdown(pending: Project, setup: Setup) -> None:
-    pending.environment["COLUMNS"] = "100"
-
     text = pending.run("migrations", "plan")
     markdown = pending.run("migrations", "plan", "--format", "markdown")
 
     assert text.startswith("3 revisions are pending; the database is at 0001.\n")
-    assert "/0002_phone.py: 0002\n" in text
+    assert "/0002_phone.py\n0002\n" in text
     assert "  1. ALTER TABLE customers ADD " in text
     assert "Can it be taken back? No: there is no way back." in text
     assert "| statement | table | rows | size | lock | stops | does |" in markdown
@@ -211,6 +209,7 @@ def test_without_a_database(pending: Project, database: URL) -> None:
     assert [revision["revision"] for revision in plan["revisions"]][-1] == "0004"
     assert plan["revisions"][1]["statements"][0] == {
         "sql": "ALTER TABLE customers ADD COLUMN phone VARCHAR(40)",
+        "line": None,
         "effects": [],
     }
 

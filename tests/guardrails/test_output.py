@@ -14,6 +14,7 @@ from alembic_guardrails import __main__ as command_line
 from alembic_guardrails.commands.drift import drift
 from alembic_guardrails.commands.explain import explain
 from alembic_guardrails.commands.lint import lint
+from alembic_guardrails.commands.plan import plan
 from alembic_guardrails.commands.verify import verify
 from alembic_guardrails.lint.rules import RULES
 from alembic_guardrails.output import Code, Finding, Help, Report, Severity, count, publish
@@ -62,7 +63,7 @@ def printed(project: Project, command: Any, form: str, code: int) -> str:
     """Return what a command prints in a form, and check the exit code."""
     config = project.config()
     config.stdout = File()
-    assert command(config, form=form) == code
+    assert (command(config, form=form) or 0) == code
     return config.stdout.getvalue()
 
 
@@ -92,11 +93,12 @@ def test_long_excerpts_have_their_ends(project: Project) -> None:
     assert re.findall(r"(?m)^(\d+|\.\.\.)", said) == ["17", "18", "19", "...", "28", "29", "30"]
 
 
-def json_schema() -> Any:
-    """Return the schema that the documentation has."""
+def json_schema(command: str = "") -> Any:
+    """Return the schema that the documentation has: that of findings, or that of a plan."""
     text = (ROOT / "docs" / "output.md").read_text(encoding="utf-8")
-    [schema] = re.findall(r"(?s)```json\n(.+?)\n```", text)
-    return json.loads(schema)
+    findings, plan = map(json.loads, re.findall(r"(?s)```json\n(.+?)\n```", text))
+    plan["$defs"] = {"finding": findings["properties"]["findings"]["items"]}
+    return plan if command == "plan" else findings
 
 
 def test_json_is_as_documented(unsafe: Project) -> None:
@@ -143,6 +145,55 @@ def test_json_of_the_other_commands(project: Project) -> None:
     assert {finding["rule"] for finding in said["findings"]} >= {"only-in-database", "different"}
     assert {finding["place"] for finding in said["findings"]} == {None}
     assert said["facts"] == {"revision": "a"}
+
+
+@pytest.fixture
+def slow(project: Project) -> Project:
+    """An environment whose second revision is pending, and copies a table."""
+    project.revision("a", CREATE.replace(")", "), sa.Column('n', sa.Integer)", 1))
+    project.upgrade()
+    change = "batch.alter_column('n', type_=sa.String(9), existing_type=sa.Integer())"
+    project.revision("b", f"with op.batch_alter_table('t') as batch:\n    {change}", down="a")
+    return project
+
+
+def test_json_of_a_plan(slow: Project) -> None:
+    said = json.loads(printed(slow, plan, "json", 0))
+
+    Draft202012Validator(json_schema("plan")).validate(said)
+    [revision] = said["revisions"]
+    assert [finding["rule"] for finding in revision["findings"]] == ["changing-column-type"]
+    assert {statement["line"] for statement in revision["statements"]} == {17}
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_plan_fits_the_terminal(
+    slow: Project, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    for command in (plan, lint):
+        config = slow.config()
+        config.stdout = Screen()
+
+        command(config)
+
+        said = config.stdout.getvalue()
+        prose = [line for line in said.splitlines() if not re.match(r"    \S| *\d* \|", line)]
+        assert max(map(len, prose)) <= min(width, 100)
+
+
+def test_annotations_of_a_plan(slow: Project) -> None:
+    """What is measured, where a batch begins that changes the table, and what lint finds in it."""
+    *annotations, summary = printed(slow, plan, "github", 0).splitlines()
+
+    found = [re.findall(r"::(\w+) .*,line=(\d+),.*title=([\w-]+)::", text) for text in annotations]
+    assert found == [
+        [("warning", "17", "table-rewrite")],
+        [("error", "18", "changing-column-type")],
+    ]
+    assert "::This statement stops writers of t, and writes all rows anew.%0A%0A" in annotations[0]
+    assert summary == "1 revision is pending; the database is at a."
 
 
 def test_annotations_of_github(unsafe: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,6 +306,14 @@ SARIF = {  # 3.13, 3.14
         },
     },
 }
+
+
+def test_sarif_of_a_plan_is_valid(slow: Project) -> None:
+    said = json.loads(printed(slow, plan, "sarif", 0))
+
+    Draft202012Validator(SARIF).validate(said)
+    [run] = said["runs"]
+    assert [result["level"] for result in run["results"]] == ["warning", "error"]
 
 
 @pytest.mark.parametrize("command", [lint, verify])

@@ -19,6 +19,9 @@ from alembic_guardrails.offline.recorder import Recorder
 from alembic_guardrails.output import Finding, Report, add_format_argument, count, publish
 from alembic_guardrails.revisions import read_bases
 
+# What each rule is about.
+SUMMARIES = {rule.name: rule.message("this") for rule in BY_NAME.values()}
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -59,9 +62,8 @@ def lint(
     run_offline(config, directory, read)
     facts = {"revisions": [script.revision for script in chosen], "released": len(released)}
     facts["ignored"] = sorted(ignored)
-    rules = {rule.name: rule.message("this") for rule in BY_NAME.values()}
     summary = summarize(findings, len(chosen), len(released))
-    return publish(config, Report("lint", findings, summary, facts, rules), form)
+    return publish(config, Report("lint", findings, summary, facts, SUMMARIES), form)
 
 
 def summarize(findings: Collection[Finding], read: int, released: int) -> str:

@@ -1,6 +1,5 @@
 """Show what pending revisions will do to the database."""
 
-import shutil
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +8,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.util import to_tuple
-from alembic_guardrails.commands.lint import read_revisions
+from alembic_guardrails.commands.lint import SUMMARIES, read_revisions
 from alembic_guardrails.commands.sql import render
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.errors import reason
@@ -17,17 +16,16 @@ from alembic_guardrails.history.current import read_current
 from alembic_guardrails.history.released import choose_revisions
 from alembic_guardrails.lint.settings import read_ignored
 from alembic_guardrails.offline import run_offline
+from alembic_guardrails.output import add_format_argument, publish
 from alembic_guardrails.own_tables import VERSION_TABLE
 from alembic_guardrails.plan import find_pending, measure, read_sizes
 from alembic_guardrails.plan.base import Planned, PlannedRevision
-from alembic_guardrails.plan.render import Plan, as_json, as_markdown, as_text
+from alembic_guardrails.plan.render import RULES, WRITE, Plan, as_report
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.statements import split
 from alembic_guardrails.temporary import temporary_database_beside
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
-
-FORMATS = ("text", "json", "markdown")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,21 +33,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--new",
         action="store_true",
-        help="the revisions that are not released, whatever the database has",
+        help="what is not released, for CI, whose database is empty",
     )
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", dest="form", help="of the output; %(default)s"
-    )
+    add_format_argument(parser, "markdown")
 
 
 def plan(config: Config, new: bool = False, form: str = "text") -> None:
     """Show what the pending revisions will do to this database, statement by statement.
 
-    Runs them in a temporary database that is built up to the revision of the real one, and looks
-    at the locks that each statement takes, whom they stop, and whether rows are read or written
-    anew. The rows and the size of a table come from the statistics of the real database, which is
-    only read. Without a database it shows the statements and what lint finds. CI has an empty
-    database: `--new` shows the revisions that are not released, on the schema of those that are.
+    Runs them in a temporary database, built up to the revision of the real one, and looks at the
+    locks of each statement, whom they stop, and whether rows are read or written anew. Rows and
+    sizes come from the statistics of the real database, which is only read; without a database
+    nothing is measured. The exit code is 0, whatever is found.
 
     Raises:
         CommandError: The temporary database cannot be created, or a revision fails in it.
@@ -67,9 +62,10 @@ def plan(config: Config, new: bool = False, form: str = "text") -> None:
             current = find_bases(pending)
         found = plan_with_database(config, url, current, pending)
     add_findings(config, directory, found.revisions)
-    write = {"json": as_json, "markdown": as_markdown}.get(form)
-    shown = write(found) if write else as_text(found, shutil.get_terminal_size((120, 24)).columns)
-    config.print_stdout("%s", shown)
+    if form in WRITE:
+        config.print_stdout("%s", WRITE[form](found, config))
+    else:
+        publish(config, as_report(found, {**SUMMARIES, **RULES}), form)
 
 
 def find_bases(scripts: Sequence[Script]) -> list[str]:
@@ -123,8 +119,7 @@ def add_findings(
     def read(context: MigrationContext) -> list[Script]:
         ignored = read_ignored(config)
         for finding in read_revisions(directory, context, by_id, ignored, downgrade=False):
-            found = f"{finding.severity}[{finding.rule}] in line {finding.span.line}"
-            by_path[finding.path].findings.append(f"{found}: {finding.message}")
+            by_path[finding.path].findings.append(finding)
         return []
 
     if planned:

@@ -29,11 +29,12 @@ __all__ = [
 FORMATS = ("text", "json", "github", "sarif")
 
 
-def add_format_argument(parser: ArgumentParser) -> None:
-    """Add the option `--format`."""
-    listed = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+def add_format_argument(parser: ArgumentParser, *more: str) -> None:
+    """Add the option `--format`, with more forms than `FORMATS` if the command has them."""
+    forms = (*FORMATS, *more)
+    listed = f"{', '.join(forms[:-1])} or {forms[-1]}"
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", dest="form", metavar="FORM", help=listed
+        "--format", choices=forms, default="text", dest="form", metavar="FORM", help=listed
     )
 
 

@@ -1,9 +1,11 @@
 """Findings for people: the place, the marked lines, and what to do."""
 
+import shutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from textwrap import indent
+from textwrap import TextWrapper, indent
+from typing import Any
 
 from alembic.config import Config
 from alembic_guardrails.output import relative
@@ -15,19 +17,36 @@ from alembic_guardrails.places import Span
 LINES = 7
 SHOWN = 3
 
+# Longer sentences are wrapped on a terminal, also where it is wider.
+WIDTH = 100
+
+
+def width_of(stream: Any) -> int:
+    """Return how wide sentences may be: on a terminal as it is, elsewhere 0 for no limit."""
+    return min(shutil.get_terminal_size().columns, WIDTH) if stream.isatty() else 0
+
+
+def wrap(text: str, width: int, before: str = "", after: str = "") -> str:
+    """Return a text in lines: `before` stands before the first one, `after` before the others."""
+    if not width:
+        return f"{before}{text}"
+    wrapper = TextWrapper(width, before, after, break_long_words=False, break_on_hyphens=False)
+    return wrapper.fill(text)
+
 
 def render(report: Report, config: Config) -> str:
     """Return the findings one after the other, and the closing line."""
-    paint = painter(config.stdout)
-    parts = ["\n".join(describe(finding, paint)) for finding in report.findings]
+    paint, width = painter(config.stdout), width_of(config.stdout)
+    parts = ["\n".join(describe(finding, paint, width)) for finding in report.findings]
     role = "error" if report.errors else "warning" if report.warnings else "good"
-    return "\n\n".join([*parts, paint(role, report.summary)])
+    return "\n\n".join([*parts, paint(role, wrap(report.summary, width))])
 
 
-def describe(finding: Finding, paint: Paint) -> Iterator[str]:
+def describe(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
     """Yield the lines of a finding."""
-    head = paint(finding.severity, f"{finding.severity}[{finding.rule}]")
-    yield f"{head}{paint('strong', f': {finding.message}')}"
+    head = f"{finding.severity}[{finding.rule}]"
+    message = wrap(f": {finding.message}", width, head, "    ").removeprefix(head)
+    yield f"{paint(finding.severity, head)}{paint('strong', message)}"
     if finding.path:
         span = finding.span
         yield f"  {paint('place', '-->')} {relative(finding.path)}:{span.line}:{span.column}"
@@ -35,12 +54,13 @@ def describe(finding: Finding, paint: Paint) -> Iterator[str]:
     if finding.details:
         yield indent(finding.details, "    ")
     if finding.help:
-        yield from describe_help(finding.help, paint)
+        yield from describe_help(finding.help, paint, width)
 
 
-def describe_help(advice: Help, paint: Paint) -> Iterator[str]:
-    """Yield the lines that say what to do instead."""
-    yield f"{paint('help', 'help')}: {advice.advice}"
+def describe_help(advice: Help, paint: Paint, width: int) -> Iterator[str]:
+    """Yield the lines that say what to do instead; code is as wide as it is."""
+    sentence = wrap(f": {advice.advice}", width, "help", "      ").removeprefix("help")
+    yield f"{paint('help', 'help')}{sentence}"
     for code in advice.code:
         yield ""
         yield f"    {paint('help', f'# {code.where}')}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from traceback import walk_stack
 from typing import Any
 
 from alembic import command
@@ -14,6 +15,7 @@ from alembic_guardrails._alembic import upgrade_steps
 from alembic_guardrails.dialects import module_for
 from alembic_guardrails.errors import reason
 from alembic_guardrails.own_tables import OWN_TABLES
+from alembic_guardrails.places import Span, span_of_frame
 from alembic_guardrails.plan.base import PlanModule, Planned, PlannedRevision, Size
 from alembic_guardrails.schema import snapshot
 from alembic_guardrails.statements import Kind, split
@@ -108,7 +110,9 @@ class Observer:
         """Look at the database after a statement of the revision, and note it down."""
         if self.is_watched(sql):
             effects = self.look(partial(self.watcher.after, sql))
-            self.planned[-1].statements.append(Planned(" ".join(sql.split()), effects))
+            revision = self.planned[-1]
+            span = find_span(revision.path)
+            revision.statements.append(Planned(" ".join(sql.split()), effects, span))
 
     def is_watched(self, sql: str) -> bool:
         """Whether a statement is the revision's own, and not the guard's or this object's."""
@@ -127,6 +131,12 @@ class Observer:
             return work()
         finally:
             self.is_looking = False
+
+
+def find_span(path: str) -> Span | None:
+    """Return the expression of a file that runs now; None if none of it does."""
+    frames = (frame for frame, _ in walk_stack(None) if frame.f_code.co_filename == path)
+    return next(map(span_of_frame, frames), None)
 
 
 def read_schema(connection: Connection) -> dict[str, str]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from alembic_guardrails.output import Finding
+from alembic_guardrails.places import Span
 from alembic_guardrails.statements import Statement, split
 from sqlalchemy import Connection
 
@@ -48,21 +50,22 @@ class Size:
 
 @dataclass(frozen=True)
 class Planned:
-    """A statement of a revision, and its effects on the tables that were there before."""
+    """A statement of a revision, its effects on the tables that were there before, its place."""
 
     sql: str
     effects: Sequence[Effect] = ()
+    span: Span | None = None
 
 
 @dataclass
 class PlannedRevision:
-    """A revision that is pending: its statements, and whether it can be taken back."""
+    """A revision that is pending: its statements, what lint finds, whether it can be taken back."""
 
     revision: str
     message: str
     path: str
     statements: list[Planned] = field(default_factory=list)
-    findings: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     way_back: str = ""
 
 

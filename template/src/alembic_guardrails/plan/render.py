@@ -1,16 +1,31 @@
-"""A plan as text for a terminal, as Markdown for a pull request, and as JSON for programs."""
+"""A plan as text for a terminal, as Markdown for a pull request, as JSON, and as findings."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
 
-from alembic_guardrails.output import count, relative
+from alembic.config import Config
+from alembic_guardrails.output import Finding, Report, Severity, count, relative
+from alembic_guardrails.output.color import Paint, painter
+from alembic_guardrails.output.json import VERSION, describe_finding
+from alembic_guardrails.output.text import width_of, wrap
+from alembic_guardrails.places import Span
 from alembic_guardrails.plan.base import Effect, Planned, PlannedRevision, Size, Stops
 
 HEADINGS = ("statement", "table", "rows", "size", "lock", "stops", "does")
 
-# A statement is shortened to this many characters at most, and at least.
-LONGEST, SHORTEST = 100, 30
+# A statement is shortened to this many characters at most.
+LONGEST = 160
+
+# What is measured of a statement, as rules of findings.
+RULES = {
+    "blocking-scan": "A statement reads all rows of a table while others wait.",
+    "table-rewrite": "A statement writes all rows of a table anew.",
+}
+
+ROLES = {Stops.EVERYBODY: "error", Stops.WRITERS: "warning"}
 
 
 @dataclass(frozen=True)
@@ -28,47 +43,124 @@ class Plan:
     note: str = ""
 
 
-def as_text(plan: Plan, width: int) -> str:
-    """Return a plan as tables that are `width` columns wide, if possible."""
-    parts = [headline(plan)]
+def as_text(plan: Plan, config: Config) -> str:
+    """Return a plan as lists, which fit a terminal of 80 columns."""
+    paint = painter(config.stdout)
+    fold = partial(wrap, width=width_of(config.stdout))
+    parts = [fold(headline(plan))]
     for revision in plan.revisions:
-        path = relative(revision.path)
         named = ", ".join(filter(None, (revision.revision, revision.message)))
-        parts.append(f"{path}: {named}")
-        rows = [HEADINGS, *cells(plan, revision, LONGEST)]
-        parts.append("\n".join(f"  {line}" for line in align(rows, width - 2)))
-        parts[-1] += "".join(f"\n  {sentence}" for sentence in remarks(revision))
-    return "\n\n".join(parts)
+        parts.append(f"{paint('place', relative(revision.path))}\n{paint('strong', named)}")
+        for number, statement in enumerate(revision.statements, 1):
+            sql = shorten(statement.sql)
+            lines = [fold(sql, before=f"{number:3}. ", after=" " * 5)]
+            lines += describe_effects(plan, statement, paint)
+            parts.append("\n".join(lines))
+        said = (fold(sentence, before="  ", after=" " * 4) for sentence in remarks(revision))
+        parts.append("\n".join(said))
+    return "\n\n".join(filter(None, parts))
 
 
-def as_markdown(plan: Plan) -> str:
+def describe_effects(plan: Plan, statement: Planned, paint: Paint) -> Iterator[str]:
+    """Yield the lines about the effects of a statement."""
+    if not statement.effects and not plan.note:
+        yield f"     {paint('good', f'stops {Stops.NOBODY}')}"
+    for effect in statement.effects:
+        table = ", ".join(filter(None, (effect.table, describe_size(plan, effect))))
+        stops = paint(ROLES.get(effect.stops, "good"), f"stops {effect.stops}")
+        yield f"     {table}: {stops}" if table else f"     {stops}"
+        if work := ", ".join(filter(None, (effect.lock, describe(effect)))):
+            yield f"       {work}"
+
+
+def as_markdown(plan: Plan, config: Config) -> str:
     """Return a plan as tables of Markdown."""
     parts = [headline(plan)]
     for revision in plan.revisions:
         parts.append(f"**`{revision.revision}`** {escape(revision.message)}")
         rows = [HEADINGS, ["---"] * len(HEADINGS)]
-        rows += [[code(row[0]), *map(escape, row[1:])] for row in cells(plan, revision, LONGEST)]
+        rows += [[code(row[0]), *map(escape, row[1:])] for row in cells(plan, revision)]
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
         parts += ["\n".join(f"- {escape(sentence)}" for sentence in remarks(revision))]
     return "\n\n".join(parts)
 
 
-def as_json(plan: Plan) -> str:
-    """Return a plan as JSON; docs/migrating.md describes it."""
-    revisions = []
+def as_json(plan: Plan, config: Config) -> str:
+    """Return a plan as JSON; docs/output.md has the schema."""
+    fields = {
+        "version": VERSION,
+        "command": "plan",
+        "dialect": plan.dialect,
+        "current": [*plan.current],
+        "note": plan.note,
+        "revisions": [describe_revision(plan, revision) for revision in plan.revisions],
+    }
+    return json.dumps(fields, indent=2, ensure_ascii=False)
+
+
+def describe_revision(plan: Plan, revision: PlannedRevision) -> dict[str, Any]:
+    """Return a revision as a dictionary."""
+    return {
+        "revision": revision.revision,
+        "message": revision.message,
+        "path": relative(revision.path),
+        "way_back": revision.way_back,
+        "findings": [describe_finding(finding) for finding in revision.findings],
+        "statements": [
+            {
+                "sql": statement.sql,
+                "line": statement.span and statement.span.line,
+                "effects": [
+                    asdict(effect) | asdict(size_of(plan, effect)) for effect in statement.effects
+                ],
+            }
+            for statement in revision.statements
+        ],
+    }
+
+
+def as_report(plan: Plan, rules: Mapping[str, str]) -> Report:
+    """Return what lint finds and what is measured as findings, by revision and line.
+
+    `rules` says of each rule in one sentence what it is about.
+    """
+    found: list[Finding] = []
     for revision in plan.revisions:
-        described = asdict(revision)
-        for statement in described["statements"]:
-            for effect in statement["effects"]:
-                effect |= size_of(plan, effect["table"])
-        revisions.append(described | {"path": relative(revision.path)})
-    fields = {"dialect": plan.dialect, "current": [*plan.current], "note": plan.note}
-    return json.dumps(fields | {"revisions": revisions}, indent=2)
+        findings = (*revision.findings, *find_slow(plan, revision))
+        found += sorted(findings, key=lambda finding: finding.order)
+    return Report("plan", found, headline(plan), {}, rules)
 
 
-def size_of(plan: Plan, table: str) -> dict[str, int | None]:
-    """Return the size of a table, None for what is not known."""
-    return asdict(plan.sizes.get(table, Size()))
+def find_slow(plan: Plan, revision: PlannedRevision) -> Iterator[Finding]:
+    """Yield a finding for each statement that writes all rows, or reads them while others wait."""
+    for statement in revision.statements:
+        for effect in statement.effects:
+            rule = "table-rewrite" if effect.rewrites else "blocking-scan"
+            if not effect.rewrites and not (effect.reads and effect.stops in ROLES):
+                continue
+            work = "writes all rows anew" if effect.rewrites else "reads all rows"
+            message = f"This statement stops {effect.stops} of {effect.table}, and {work}."
+            details = (effect.lock, effect.how, describe_size(plan, effect))
+            yield Finding(
+                rule,
+                message,
+                Severity.WARNING,
+                revision.path,
+                statement.span or Span(1),
+                details=", ".join(filter(None, details)),
+            )
+
+
+def size_of(plan: Plan, effect: Effect) -> Size:
+    """Return the size of the table of an effect."""
+    return plan.sizes.get(effect.table, Size())
+
+
+def describe_size(plan: Plan, effect: Effect) -> str:
+    """Return the rows and the size of the table of an effect for people, as far as known."""
+    size = size_of(plan, effect)
+    rows = "" if size.rows is None else f"{size.rows:,} row{'s'[: size.rows != 1]}"
+    return ", ".join(filter(None, (rows, show_bytes(size.bytes))))
 
 
 def headline(plan: Plan) -> str:
@@ -85,16 +177,17 @@ def remarks(revision: PlannedRevision) -> Iterator[str]:
     """Yield what is to be said of a whole revision."""
     if not revision.statements:
         yield "It runs no statement that changes anything."
-    yield from (f"Lint finds {finding}" for finding in revision.findings)
+    for finding in revision.findings:
+        found = f"{finding.severity}[{finding.rule}] in line {finding.line}"
+        yield f"Lint finds {found}: {finding.message}"
     if revision.way_back:
         yield f"Can it be taken back? {revision.way_back[:1].upper()}{revision.way_back[1:]}."
 
 
-def cells(plan: Plan, revision: PlannedRevision, longest: int) -> Iterator[list[str]]:
+def cells(plan: Plan, revision: PlannedRevision) -> Iterator[list[str]]:
     """Yield a row for each effect of each statement, and one for a statement without any."""
     for number, statement in enumerate(revision.statements, 1):
-        text = shorten(f"{number}. {statement.sql}", longest)
-        yield from rows_of(plan, statement, text)
+        yield from rows_of(plan, statement, shorten(f"{number}. {statement.sql}"))
 
 
 def rows_of(plan: Plan, statement: Planned, text: str) -> Iterator[list[str]]:
@@ -103,7 +196,7 @@ def rows_of(plan: Plan, statement: Planned, text: str) -> Iterator[list[str]]:
         is_measured = not plan.note
         yield [text, *[""] * 4, Stops.NOBODY.value if is_measured else "", ""]
     for effect in statement.effects:
-        size = plan.sizes.get(effect.table, Size())
+        size = size_of(plan, effect)
         yield [
             text,
             effect.table,
@@ -131,24 +224,9 @@ def show_bytes(number: int | None) -> str:
     return f"{number / 1024**power:.0f} {units[power]}"
 
 
-def align(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
-    """Yield rows as lines of one width; only the first column is shortened."""
-    columns = [[row[place] for row in rows] for place in range(1, len(HEADINGS))]
-    others = [max(map(len, column)) for column in columns]
-    first = max(SHORTEST, min(LONGEST, width - sum(others) - 2 * len(others)))
-    for row in rows:
-        widths = [min(first, max(len(each[0]) for each in rows)), *others]
-        texts = [shorten(row[0], first), *row[1:]]
-        padded = zip(texts, widths, HEADINGS, strict=True)
-        yield "  ".join(
-            text.rjust(size) if heading in ("rows", "size") else text.ljust(size)
-            for text, size, heading in padded
-        ).rstrip()
-
-
-def shorten(text: str, length: int) -> str:
-    """Return a text, cut off with an ellipsis if it is longer."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
+def shorten(text: str) -> str:
+    """Return a text, cut off with an ellipsis if it is too long."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def code(text: str) -> str:
@@ -159,3 +237,11 @@ def code(text: str) -> str:
 def escape(text: str) -> str:
     """Return a text as it is in a cell of Markdown."""
     return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+# The forms that only plans have, or have in a way of their own.
+WRITE: dict[str, Callable[[Plan, Config], str]] = {
+    "json": as_json,
+    "markdown": as_markdown,
+    "text": as_text,
+}
