@@ -40,8 +40,8 @@ def sql(config: Config, rev_range: str | None = None) -> None:
     upgrade = render(config, directory, revisions, is_upgrade=True)
     downgrade = render(config, directory, revisions[::-1], is_upgrade=False)
     config.print_stdout("-- To be read, not run: `alembic upgrade head` also waits, and resumes.\n")
-    config.print_stdout("%s", upgrade)
-    commented = indent(downgrade, "-- ", lambda line: True).replace("-- \n", "--\n")
+    config.print_stdout("%s\n", upgrade.strip())
+    commented = indent(downgrade.strip(), "-- ", lambda line: True).replace("-- \n", "--\n")
     config.print_stdout("%s", commented)
 
 
