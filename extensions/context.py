@@ -99,8 +99,8 @@ def wrapped(text: str) -> str:
 
 def servers(database: Any, container: bool) -> Mapping[str, Any]:
     """Say how to start the server, if it is on this machine, and where tests make databases."""
-    compose = "`docker compose up --detach --wait db`"
-    package = "`uv run python tests/server.py`, in a terminal of its own"
+    compose = "docker compose up --detach --wait db"
+    package = "uv run python tests/server.py"
     has_package = bool(database.backend.test_requirements)
     ways = {compose: container and not database.is_file, package: has_package}
     if has_package:
