@@ -5,6 +5,8 @@ service on a private PostgreSQL.
 """
 
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,13 +20,17 @@ sys.path.append(str(ROOT / "extensions"))
 
 import pyte  # noqa: E402
 from drivers import text_of  # noqa: E402
+from matrix import QUESTIONS  # noqa: E402
 from project import PRIVATE, Project, copy_template  # noqa: E402
+from review_picture import review  # noqa: E402
 from servers import SERVERS  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
-TEMPLATE, SERVICE = "fastapi-alembic-template", "my-service"
-ROWS, COLUMNS = 60, 118
+ADDRESS, SERVICE = "https://github.com/OWNER/fastapi-alembic-template", "orders"
+COPIER = ("uvx", "--with", "copier-template-extensions", "copier")
+ROWS, COLUMNS = 60, 96
+URL = "postgresql://orders:p%40ssw0rd@db.internal/orders"
 PROMPT = "\033[32m$\033[39;1m "  # what is typed is bold
 
 # Dark on every page: a terminal is.
@@ -51,6 +57,7 @@ class Shell(Terminal):
         inherited = {name: value for name, value in os.environ.items() if name not in PRIVATE}
         own = {
             "PS1": r"\[\033[32m\]$\[\033[39;1m\] ",
+            "PS2": "    ",
             "PS0": r"\033[0m",
             "TERM": "xterm-256color",
             "PROMPT_TOOLKIT_NO_CPR": "1",
@@ -61,20 +68,32 @@ class Shell(Terminal):
         self.shows("$")
 
     def runs(self, command: str) -> None:
-        """Type a command, wait for its end, and show its output with the home's folder as `~`."""
+        """Type a command, wait for its end, and show its output.
+
+        The home's folder is shown as `~`, and the test's database is called as the service.
+        """
         self.types(f"{command}\r")
         output = ""
         while not output.endswith(PROMPT):
             output += self.terminal.read_nonblocking(4096, timeout=120)
+        output = re.sub(r"\btest_[0-9a-f]{16}\b", SERVICE, output)
         self.feed(output.replace(str(self.folder.parent), "~"))
 
 
-def svg(screen: pyte.Screen, title: str) -> str:
-    """What is on a screen as a picture, with text that can be selected in any monospaced font."""
-    lines = [list(text(screen.buffer[row], HEIGHT * row)) for row in range(screen.lines)]
-    while not lines[-1]:
+Line = dict[int, pyte.screens.Char]
+
+
+def lines_of(screen: pyte.Screen) -> list[Line]:
+    """What is on a screen, without the empty lines at its end."""
+    lines = [dict(screen.buffer[row]) for row in range(screen.lines)]
+    while not end(lines[-1]):
         lines.pop()
-    columns = max(end(line) for line in screen.buffer.values())
+    return lines
+
+
+def svg(lines: list[Line], title: str) -> str:
+    """Lines of a screen as a picture, with text that can be selected in any monospaced font."""
+    columns = max(map(end, lines))
     width = round(columns * WIDTH) + 2 * MARGIN
     height = BAR + len(lines) * HEIGHT + MARGIN
     buttons = "".join(
@@ -91,19 +110,24 @@ def svg(screen: pyte.Screen, title: str) -> str:
             ' fill="#0d1117" stroke="#30363d"/>',
             buttons,
             f'<g transform="translate({MARGIN} {BAR + 14})">',
-            *(run for line in lines for run in line),
+            *(run for row, line in enumerate(lines) for run in text(line, HEIGHT * row)),
             "</g>",
             "</svg>\n",
         )
     )
 
 
-def end(line: dict[int, pyte.screens.Char]) -> int:
+def end(line: Line) -> int:
     """The column after the last character of a line."""
     return max((place for place, char in line.items() if char.data.strip()), default=-1) + 1
 
 
-def text(line: dict[int, pyte.screens.Char], y: int) -> Iterator[str]:
+def string(line: Line) -> str:
+    """The characters of a line."""
+    return "".join(line[place].data if place in line else " " for place in range(end(line)))
+
+
+def text(line: Line, y: int) -> Iterator[str]:
     """A line of the screen, as one element for each stretch in one style."""
     styles = groupby(range(end(line)), lambda place: (line[place].fg, line[place].bold))
     for (color, bold), places in styles:
@@ -119,20 +143,33 @@ def text(line: dict[int, pyte.screens.Char], y: int) -> Iterator[str]:
             )
 
 
-def questions(home: Path) -> str:
-    """Answer the questionnaire; return the picture of the last question."""
-    shell = Shell(home, {})
-    shell.types(f"copier copy --trust {TEMPLATE} {SERVICE}\r")
-    shell.shows("What is the service called?")
-    shell.types("\r")
-    shell.shows("Where is its database?")
-    shell.types("\x15postgresql://orders:p%40ssw0rd@db.internal/orders\r")
-    shell.shows("Which driver", "pg8000")
-    picture = svg(shell.screen, "Copier asks for the name, the database URL and the driver")
-    shell.types("\r")
-    shell.shows("README.md has the rest")
+def questions(home: Path, template: Path) -> str:
+    """Answer the questionnaire; return the picture of it, and of what comes after the files."""
+    # Git takes the folder for the address, at whose end Copier puts .git.
+    settings = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{template.with_suffix('')}.insteadOf",
+        "GIT_CONFIG_VALUE_0": ADDRESS,
+    }
+    subprocess.run((*COPIER, "--version"), check=True, capture_output=True)  # uvx installs it
+    shell = Shell(home, settings)
+    shell.types(f"{' '.join(COPIER)} copy --trust \\\r")
+    shell.types(f"{ADDRESS} {SERVICE}\r")
+    for name, answer in (
+        ("project_name", "\x15Orders"),
+        ("database_url", f"\x15{URL}"),
+        ("driver", ""),
+    ):
+        shell.shows(QUESTIONS[name]["help"].strip()[:40])
+        shell.types(f"{answer}\r")
+    shell.shows(QUESTIONS["existing_database"]["help"].strip()[:40])
+    asked = lines_of(shell.screen)
+    shell.types("n")
+    shell.shows("has the rest.\n\n\n$")
+    shown = lines_of(shell.screen)[:-3]  # without the prompt
+    begin = next(row for row, line in enumerate(shown) if "Next:" in string(line))
     shell.terminal.close(force=True)
-    return picture
+    return svg([*asked, {}, *shown[begin:]], "Copier asks four questions, and says what is next")
 
 
 @contextmanager
@@ -143,16 +180,14 @@ def database() -> Iterator[str]:
 
 
 def run(service: Project) -> str:
-    """Migrate the service, start it, change a model, and have the revision looked at."""
+    """Migrate the service, change a model, and have the revision looked at."""
     service.run("uv", "sync", "--quiet")
     service.use(service.path / ".venv" / "bin")
     service.git("init", "--quiet")
     service.commit()
     shell = Shell(service.path, service.environment)
     shell.runs("uv run alembic upgrade head")
-    with service.serving() as address:
-        shell.runs(f"curl {address}/health/ready; echo")
-    model = service.path / "src/my_service/models/customer.py"
+    model = service.path / f"src/{SERVICE}/models/customer.py"
     name = "    name: Mapped[str] = mapped_column(String(200))\n"
     phone = "    phone: Mapped[str] = mapped_column(String(40))\n"
     model.write_text(model.read_text("utf-8").replace(name, name + phone), encoding="utf-8")
@@ -160,19 +195,26 @@ def run(service: Project) -> str:
     shell.runs('uv run alembic revision --autogenerate -m "add a phone number"')
     shell.runs("uv run migrations lint")
     shell.terminal.close(force=True)
-    return svg(shell.screen, "Migrating, starting the service, making a revision, checking it")
+    return svg(lines_of(shell.screen)[:-1], "Migrating, making a revision, checking it")
 
 
 def main(folder: Path = PICTURES) -> None:
     """Write the pictures into a folder."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory()))
-        (home / TEMPLATE).mkdir()
-        copy_template(home / TEMPLATE)
-        (folder / "questions.svg").write_text(questions(home), encoding="utf-8")
+        template = Project(home / "template.git", {})
+        template.path.mkdir()
+        copy_template(template.path)
+        template.git("init", "--quiet")
+        template.commit()
+        template.git("tag", "v1.0.0")
+        (folder / "questions.svg").write_text(questions(home, template.path), encoding="utf-8")
         settings = {"DATABASE_URL": stack.enter_context(database())}
-        service = Project(home / SERVICE, {"package_name": "my_service"}, settings)
+        service = Project(home / SERVICE, {"package_name": SERVICE}, settings)
         (folder / "run.svg").write_text(run(service), encoding="utf-8")
+        steps = ("lint --format github", "sql", "plan --new --format markdown")
+        printed = [service.run("migrations", *step.split(), check=False) for step in steps]
+        (folder / "review.svg").write_text(review(service.path, *printed), encoding="utf-8")
 
 
 if __name__ == "__main__":
