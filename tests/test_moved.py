@@ -128,12 +128,15 @@ def team(
         yield ServerTeam(Project(tmp_path), monkeypatch, make)
 
 
-STAGES = ["nothing", "base", "r0", "a", "b", "more"]
+STAGES = ["nothing", "base", "r0", "a", "b", "more", "a and b", "head"]
 
 
 @pytest.mark.parametrize("kind", ["merge", pytest.param("rebase", marks=pytest.mark.sweep)])
 def test_every_stage_is_told_or_mended(team: ServerTeam, kind: str) -> None:
-    """Databases that have run nothing, everything, or any part of it, by both ways."""
+    """Databases that have run nothing, everything, or any part of it, by both ways.
+
+    Of the history before it, or as "a and b" and "head" of the one after it.
+    """
     ways = ("upgrade", "downgrade")
     team.add("b", "r0")
     team.add("more", "b")
@@ -152,6 +155,9 @@ def test_every_stage_is_told_or_mended(team: ServerTeam, kind: str) -> None:
     assert team.ids() == ["r0", "a", moved["b"], moved["more"]]
     team.build("expected", "head")
     expected = team.state("expected")
+    for way in ways:
+        team.build(f"a and b {way}", moved["b"])
+        team.build(f"head {way}", "head")
 
     for stage in STAGES:
         for way in ways:
