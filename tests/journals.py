@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from textwrap import dedent, indent
 from typing import Any
 
@@ -19,9 +20,9 @@ import pymysql
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from pymysql.constants import COMMAND
+from pymysql.constants import CLIENT, COMMAND
 from servers import SERVERS, Server
-from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy import URL
 
 ENV = """
 from alembic import context
@@ -87,6 +88,40 @@ class Machine:
         self.can_be_killed = server.socket is not None
         self.folder = server.socket.parent if server.socket else Path()
         self.process: subprocess.Popen[bytes] | None = None
+        self.connection: pymysql.Connection[Any] | None = None
+
+    def run(self, *statements: str, database: str = "information_schema") -> list[Any]:
+        """Run statements in one round trip, over a connection that stays; return the rows of each.
+
+        A connection and a round trip for each take longer than what they do.
+        """
+        if not self.connection:
+            arguments = self.server.url.translate_connect_args(username="user")
+            options: dict[str, Any] = {**arguments, **self.server.url.query, "autocommit": True}
+            self.connection = pymysql.connect(client_flag=CLIENT.MULTI_STATEMENTS, **options)
+        with self.connection.cursor() as cursor:
+            cursor.execute(";\n".join((f"USE {database}", *statements)))
+            rows = []
+            while cursor.nextset():
+                rows.append(cursor.fetchall())
+        return rows
+
+    @contextmanager
+    def scratch_database(self) -> Iterator[URL]:
+        """Yield the URL of a new database, which is dropped afterwards."""
+        name = f"test_{token_hex(8)}"
+        url = self.server.url.set(drivername="mysql+pymysql", database=name)
+        self.run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        try:
+            # Without TLS, for which each run would read all certificates of the machine.
+            yield url.update_query_dict({"ssl_disabled": "true"})
+        finally:
+            query = f"SELECT id FROM processlist WHERE db = '{name}'"
+            [processes] = self.run(query)
+            for (process,) in processes:
+                with suppress(pymysql.OperationalError):  # the connection has ended by itself
+                    self.run(f"KILL {process}")
+            self.run(f"DROP DATABASE {name}")
 
     @property
     def pid(self) -> int:
@@ -98,8 +133,9 @@ class Machine:
         """Start the server anew, in the place of the one that runs, which is another's child."""
         pid = self.pid
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
-        # What is committed has to survive a kill of the server.
-        self.command = [*arguments, "--innodb-flush-log-at-trx-commit=2"]
+        # What is committed has to survive a kill of the server, but not a loss of power.
+        safety = ("--innodb-flush-log-at-trx-commit=2", "--loose-innodb-flush-method=nosync")
+        self.command = [*arguments, *safety]
         os.kill(pid, signal.SIGKILL)
         while self.server.answers():
             time.sleep(0.01)
@@ -109,6 +145,7 @@ class Machine:
         """Start the server, and wait for it."""
         # MySQL does not start beside the lock of a process that its parent has not waited for.
         (self.folder / "socket.lock").unlink(missing_ok=True)
+        self.connection = None  # it has ended with the server
         libc = ctypes.CDLL(None)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -172,20 +209,9 @@ class Service:
         source = REVISION.format(head=head, body=indent(dedent(body), "    ") or "    pass")
         (self.path / "versions" / "r1.py").write_text(source)
 
-    def prepare(self, statements: list[str]) -> None:
-        """Run statements on the database."""
-        with self.connect() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-            connection.commit()
-
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        """Yield a connection."""
-        engine = create_engine(self.url)
-        with engine.connect() as connection:
-            yield connection
-        engine.dispose()
+    def run(self, *statements: str) -> list[Any]:
+        """Run statements on the database, and commit them; return the rows of each."""
+        return self.machine.run(*statements, database=str(self.url.database))
 
     def upgrade(self, settings: Any, kill: Kill | None = None) -> int:
         """Run `alembic upgrade head` in a fork; return 0, 1 or minus a signal.
@@ -216,37 +242,42 @@ class Service:
 
     def scalar(self, query: str) -> Any:
         """Return what a query finds."""
-        with self.connect() as connection:
-            return connection.exec_driver_sql(query).scalar()
+        [[[value]]] = self.run(query)
+        return value
 
     def state(self) -> dict[str, Any]:
         """Return definitions and rows; not the numbers that the server counts up."""
-        found: dict[str, Any] = {}
-        with self.connect() as connection:
-            tables = connection.exec_driver_sql(
-                "SELECT table_name, table_type FROM information_schema.tables"
-                " WHERE table_schema = DATABASE()"
-            ).all()
-            for table, kind in tables:
-                shown = connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`").one()[1]
-                shown = str(shown).replace(str(self.url.database), "")
-                found[table] = " ".join(
-                    word for word in shown.split(" ") if "AUTO_INCREMENT=" not in word
-                )
-                if kind != "SEQUENCE":
-                    columns = connection.exec_driver_sql(
-                        "SELECT column_name FROM information_schema.columns WHERE"
-                        f" table_schema = DATABASE() AND table_name = '{table}'"
-                        " AND extra NOT LIKE '%%auto_increment%%' ORDER BY ordinal_position"
-                    ).scalars()
-                    names = ", ".join(f"`{column}`" for column in columns) or "1"
-                    rows = connection.exec_driver_sql(f"SELECT {names} FROM `{table}`").all()
-                    found[f"rows of {table}"] = sorted(map(repr, rows))
-            for kind in ("PROCEDURE", "FUNCTION"):
-                shown = connection.exec_driver_sql(f"SHOW {kind} STATUS WHERE db = DATABASE()")
-                found[kind] = sorted(row[1] for row in shown)
-            triggers = connection.exec_driver_sql("SHOW TRIGGERS").all()
-            found["TRIGGER"] = sorted(row[0] for row in triggers)
+        tables, columns, procedures, functions, triggers = self.run(
+            "SELECT table_name, table_type FROM information_schema.tables"
+            " WHERE table_schema = DATABASE()",
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND extra NOT LIKE '%auto_increment%'"
+            " ORDER BY table_name, ordinal_position",
+            "SHOW PROCEDURE STATUS WHERE db = DATABASE()",
+            "SHOW FUNCTION STATUS WHERE db = DATABASE()",
+            "SHOW TRIGGERS",
+        )
+        found: dict[str, Any] = {
+            "PROCEDURE": sorted(row[1] for row in procedures),
+            "FUNCTION": sorted(row[1] for row in functions),
+            "TRIGGER": sorted(row[0] for row in triggers),
+        }
+        names = [table for table, _ in tables]
+        with_rows = [table for table, kind in tables if kind != "SEQUENCE"]
+        selected = {
+            table: ", ".join(f"`{column}`" for of, column in columns if of == table) or "1"
+            for table in with_rows
+        }
+        shown = self.run(
+            *(f"SHOW CREATE TABLE `{table}`" for table in names),
+            *(f"SELECT {selected[table]} FROM `{table}`" for table in with_rows),
+        )
+        for table, [row] in zip(names, shown, strict=False):
+            definition = str(row[1]).replace(str(self.url.database), "")
+            words = (word for word in definition.split(" ") if "AUTO_INCREMENT=" not in word)
+            found[table] = " ".join(words)
+        for table, rows in zip(with_rows, shown[len(names) :], strict=True):
+            found[f"rows of {table}"] = sorted(map(repr, rows))
         return found
 
 

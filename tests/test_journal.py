@@ -42,8 +42,7 @@ def services(server: Machine, tmp_path: Path) -> Iterator[Callable[[], Service]]
     with ExitStack() as stack:
 
         def make() -> Service:
-            url = stack.enter_context(server.server.scratch_database())
-            url = url.set(drivername="mysql+pymysql")
+            url = stack.enter_context(server.scratch_database())
             return Service(tmp_path / str(url.database), url, server)
 
         yield make
@@ -61,6 +60,12 @@ def finish(service: Service) -> bool:
     last = service.log.read_text().strip().splitlines()[-1]
     assert REFUSAL.match(last), service.log.read_text()
     return False
+
+
+def skip_what_is_forbidden(stock: Service, code: int) -> None:
+    """Skip a revision that a named server forbids whoever runs it, by GTIDs that it enforces."""
+    if code and "(1785," in stock.log.read_text():
+        pytest.skip("The server enforces GTID consistency, which forbids the revision.")
 
 
 @dataclass(frozen=True)
@@ -270,9 +275,14 @@ def test_a_statement_counts_once(case: Case, services: Callable[[], Service]) ->
     if case.kill and case.kill.way == "server" and not interrupted.machine.can_be_killed:
         pytest.skip("The case kills its server, and the tests have not started this one.")
     for service in (undisturbed, interrupted):
-        service.prepare(case.before)
+        service.run(*case.before)
         service.write(case.body)
-    assert undisturbed.upgrade(settings(undisturbed)) == 0, undisturbed.log.read_text()
+    if undisturbed.upgrade(settings(undisturbed)) != 0:
+        stock = services()
+        stock.run(*case.before)
+        stock.write(case.body)
+        skip_what_is_forbidden(stock, stock.upgrade(None))
+        raise AssertionError(undisturbed.log.read_text())
     assert undisturbed.scalar(case.query) == case.right
 
     if case.is_broken:
@@ -302,7 +312,7 @@ def test_a_repeatable_revision_runs_again(
 ) -> None:
     """Its author has said so; without that it is refused, and the refusal says how to do that."""
     service = services()
-    service.prepare(["CREATE TABLE a (id INT PRIMARY KEY)"])
+    service.run("CREATE TABLE a (id INT PRIMARY KEY)")
     service.write(ADDS_WHAT_IS_MISSING, "repeatable = True" if is_repeatable else "")
     assert service.upgrade(settings(service), Kill("after", words="ADD COLUMN n")) != 0
 
@@ -321,13 +331,13 @@ def test_a_repeatable_revision_runs_again(
 def test_without_an_entry_there_is_no_statement(services: Callable[[], Service]) -> None:
     """Where a rollback undoes nothing, a journal that cannot be written stops the revision."""
     service = services()
-    service.prepare([f"{A} ENGINE=MyISAM", ONE])
+    service.run(f"{A} ENGINE=MyISAM", ONE)
     service.write('op.execute("UPDATE a SET n = n + 1")')
 
     name, password, server = f"single_{token_hex(8)}", token_urlsafe(), service.machine.server
     server.create_user(name, password, str(service.url.database))
     try:
-        service.prepare([f"ALTER USER {name}@'%' WITH MAX_USER_CONNECTIONS 1"])
+        service.run(f"ALTER USER {name}@'%' WITH MAX_USER_CONNECTIONS 1")
         alone = replace(service, url=service.url.set(username=name, password=password))
         assert alone.upgrade(settings(alone)) == 1
     finally:
@@ -354,10 +364,12 @@ def check(seed: int, services: Callable[[], Service]) -> None:
     backend = stock.machine.backend
     revision, interruption = compose_interruption(seed, backend)
     for service in (stock, undisturbed, interrupted):
-        service.prepare(prepare(backend))
+        service.run(*prepare(backend))
         service.write(revision.body)
     about = f"seed {seed}, {interruption}:\n{revision.body}\n"
-    assert stock.upgrade(None) == 0, about + stock.log.read_text()
+    code = stock.upgrade(None)
+    skip_what_is_forbidden(stock, code)
+    assert code == 0, about + stock.log.read_text()
     expected = stock.state()
     assert undisturbed.upgrade(settings(undisturbed)) == 0, about + undisturbed.log.read_text()
     assert undisturbed.state() == expected, about
