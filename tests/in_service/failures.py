@@ -109,6 +109,7 @@ if DATABASE == "postgresql":
     )
 elif DATABASE == "mysql":
     CAUSES["privilege"] = Cause(SIGNAL.format(1142), "No. (1142)", "Grant the privilege")
+    CAUSES["mixed engines"] = Cause(SIGNAL.format(1785), "No. (1785)", "Change the engine of")
     CAUSES["lost connection"] = Cause(
         'op.get_bind().exec_driver_sql(f"KILL {op.get_bind().scalar(sa.text('
         '\'SELECT CONNECTION_ID()\'))}"); op.execute("INSERT INTO a VALUES (1)")',

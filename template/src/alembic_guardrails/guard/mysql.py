@@ -19,6 +19,12 @@ from alembic_guardrails.guard.locks import LockNotAvailableError, format_millise
 from alembic_guardrails.guard.zero_dates import has_dates, refuses_dates, zero_dates_allowed
 from sqlalchemy.exc import DBAPIError
 
+# ER_GTID_UNSAFE_NON_TRANSACTIONAL_TABLE, which says what is wrong, but not what to do.
+MIXED_ENGINES = (
+    "Change the engine of tables without transactions to InnoDB before this revision, also of "
+    "those that triggers write to."
+)
+
 
 class MySQLGuard(BaseGuard):
     """A lock of the server, and a journal, because every change of a table commits."""
@@ -32,6 +38,7 @@ class MySQLGuard(BaseGuard):
         (1290, 1792, 1836): READ_ONLY,
         (1021, 1114): DATABASE_FULL,
         (2006, 2013, 1053, 1317, 1927): CONNECTION_LOST,
+        (1785,): MIXED_ENGINES,
     }
     journal: Journal | None = None
 
@@ -131,8 +138,9 @@ class MySQLGuard(BaseGuard):
 
     def advise(self, error: DBAPIError) -> str:
         advice = super().advise(error)
-        if not advice and self.journal and self.journal.obstacle:
-            return f"Then {WAYS_OUT}. The revision does not continue by itself."
+        if advice in ("", MIXED_ENGINES) and self.journal and self.journal.obstacle:
+            ways = f"Then {WAYS_OUT}. The revision does not continue by itself."
+            return f"{advice} {ways}".strip()
         return advice or (
             "Correct the revision from this statement on, leave what is before it as it is, and run"
             " the command again. It continues at this statement."
