@@ -149,6 +149,8 @@ class MySQL(Server):
         """Connect as the administrator."""
         arguments = self.url.translate_connect_args(username="user")
         options: dict[str, Any] = {"connect_timeout": 10, **arguments, **self.url.query}
+        if self.socket:  # without TLS, for which pymysql would read all certificates each time
+            options |= {"unix_socket": str(self.socket), "ssl_disabled": True}
         with pymysql.connect(autocommit=True, **options) as connection:
             yield connection
 
