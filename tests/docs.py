@@ -24,17 +24,25 @@ START, END = "<!-- {} from the code: uv run python tests/docs.py -->\n", "<!-- e
 
 
 def drivers() -> Iterator[str]:
-    """A table of all drivers."""
-    yield "| database | driver | | installs | URL parameters |"
-    yield "|---|---|---|---|---|"
+    """A table of all drivers, and a list of the parameters that they take."""
+    databases: dict[str, list[str]] = {}
+    parameters: dict[str, list[str]] = {}
     for backend in BACKENDS:
         for driver in backend.drivers:
             kind = "async" if Setup(backend, driver).is_async else "sync"
             installs = code(driver.sqlalchemy, *driver.requirements)
             if driver.build:
                 installs += f"; no wheel, needs {code(*driver.build)}"
-            parameters = code(*sorted(driver.parameters.keys() | driver.translations.keys()))
-            yield f"| {backend.title} | `{driver.name}` | {kind} | {installs} | {parameters} |"
+            row = f"| `{driver.name}` | {kind} | {installs} |"
+            databases.setdefault(row, []).append(backend.title)
+            taken = code(*sorted(driver.parameters.keys() | driver.translations.keys()))
+            names = parameters.setdefault(taken, [])
+            names += [driver.name] * (driver.name not in names)
+    yield "| database | driver | | installs |"
+    yield "|---|---|---|---|"
+    yield from (f"| {', '.join(titles)} {row}" for row, titles in databases.items())
+    yield "\n## Parameters of URLs\n"
+    yield from (f"- {code(*names)}: {taken}" for taken, names in parameters.items())
 
 
 def questions() -> Iterator[str]:
