@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             action="append",
             dest=f"only_{kind}s",
             metavar="PATTERN",
-            help=f"adopt this {kind} only; * stands for anything, and it can be repeated",
+            help=f"only {kind}s like this (* is anything); can be repeated",
         )
 
 
