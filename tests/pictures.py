@@ -29,7 +29,7 @@ from terminal import Terminal  # noqa: E402
 PICTURES = ROOT / "docs" / "pictures"
 ADDRESS, SERVICE = "https://github.com/OWNER/fastapi-alembic-template", "orders"
 COPIER = ("uvx", "--with", "copier-template-extensions", "copier")
-ROWS, COLUMNS = 60, 96
+ROWS, COLUMNS = 60, 114
 URL = "postgresql://orders:p%40ssw0rd@db.internal/orders"
 PROMPT = "\033[32m$\033[39;1m "  # what is typed is bold
 
@@ -201,7 +201,7 @@ def run(service: Project) -> str:
 def main(folder: Path = PICTURES) -> None:
     """Write the pictures into a folder."""
     with ExitStack() as stack:
-        home = Path(stack.enter_context(TemporaryDirectory()))
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="")))
         template = Project(home / "template.git", {})
         template.path.mkdir()
         copy_template(template.path)
