@@ -28,6 +28,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
+def list_values(members: type[enum.Enum]) -> list[str]:
+    """Return the texts that a column of an enum stores: the values of its members."""
+    return [str(member.value) for member in members]
+
+
 class Base(DeclarativeBase):
     """The base of every model."""
 
@@ -44,6 +49,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,
-        # Text on every database: a type of PostgreSQL stays after a downgrade drops its table.
-        enum.Enum: Enum(enum.Enum, native_enum=False, length=50),
+        # Every enum is text, on every database, without a type or a check there: a new value needs
+        # no revision and no lock. Python refuses other values.
+        enum.Enum: Enum(enum.Enum, native_enum=False, length=50, values_callable=list_values),
     }
