@@ -150,8 +150,36 @@ def test_a_pooler_is_named_at_once(
 
     assert code == 0
     assert f"{platform}'s pooler" in last
-    assert "start one first" not in last
+    assert "yet, start one:" not in last
     assert f"{platform}'s pooler" in (tmp_path / "to" / "README.md").read_text("utf-8")
+
+
+START = "yet, start one:"
+PASSWORD = "If the server asks for a password"
+WITH = "Then, with the database"
+
+
+@pytest.mark.parametrize(
+    ("url", "existing", "said", "unsaid"),
+    [
+        ("sqlite:///app.db", "false", ["migrations create"], [START, PASSWORD, WITH]),
+        ("postgresql://u:p@localhost/db", "false", [START, f"{WITH} db on localhost:"], [PASSWORD]),
+        ("mysql://u:p@db.internal/shop", "false", [f"{WITH} shop on db.internal"], [START]),
+        ("postgresql://u@db.internal/db", "false", [PASSWORD], [START, "--dry-run"]),
+        ("mysql://u:p@localhost/db", "true", ["migrations adopt", "--dry-run"], [START]),
+    ],
+)
+def test_what_comes_next_fits_the_database(
+    template: Path, tmp_path: Path, url: str, existing: str, said: list[str], unsaid: list[str]
+) -> None:
+    answers = (f"--data=database_url={url}", f"--data=existing_database={existing}")
+    copier = (sys.executable, "-m", "copier", "copy", "--trust", "--defaults", *answers)
+    code, last = Terminal((*copier, str(template), str(tmp_path / "to")), (60, 160)).end()
+
+    assert code == 0
+    last = last[last.index("Next:") :]
+    assert [text for text in said if text not in last] == []
+    assert [text for text in unsaid if text in last] == []
 
 
 @pytest.mark.parametrize(
