@@ -31,6 +31,7 @@ from alembic_guardrails.adopt.modules import ModuleWriter
 from alembic_guardrails.adopt.names import (
     DEVICES,
     identifier,
+    inflector,
     module_name,
     plural,
     singular,
@@ -393,6 +394,11 @@ def test_a_key_that_is_called_like_the_row_that_it_refers_to() -> None:
     Table("page_counts", metadata, *columns)
 
     assert relationships(metadata) == {"PageCount.book": "Book", "Book.page_count": "PageCount"}
+
+
+def test_inflect_is_imported_in_no_time() -> None:
+    """Without typeguard's checks, which it would compile for each of its functions."""
+    assert not [name for name in inflector().plural_noun.__code__.co_names if "check" in name]
 
 
 @pytest.mark.parametrize("word", ["artist_alias", "atlas", "bias", "canvas", "lens", "status"])

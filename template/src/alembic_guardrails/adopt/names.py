@@ -2,11 +2,20 @@
 
 import re
 from collections.abc import Collection
+from contextlib import nullcontext
 from functools import cache
+from importlib.util import find_spec
 from keyword import iskeyword
 from unicodedata import normalize
+from unittest.mock import patch
 
-import inflect
+# typeguard would rewrite each method of inflect now, which takes longer than most adoptions.
+with (
+    patch("typeguard.typechecked", lambda target: target)
+    if find_spec("typeguard")
+    else nullcontext()
+):
+    import inflect
 
 # Words that are no plurals, or whose singular is another word.
 KEPT = re.compile(
