@@ -17,8 +17,8 @@ sys.path += [str(ROOT / "extensions"), str(ROOT / "template" / "src")]
 from alembic_guardrails.lint.explain import TITLES, database_of, example  # noqa: E402
 from alembic_guardrails.lint.rules import RULES  # noqa: E402
 from drivers import BACKENDS  # noqa: E402
-from fuzz import rendered  # noqa: E402
 from matrix import FIRST, QUESTIONS, Setup, values  # noqa: E402
+from rendering import rendered  # noqa: E402
 
 START, END = "<!-- {} from the code: uv run python tests/docs.py -->\n", "<!-- end -->"
 

@@ -1,21 +1,16 @@
-"""Answers that nobody would type, and a way to render them a hundred times as fast as Copier."""
+"""Answers that nobody would type, and how Docker Compose reads what becomes of them."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import yaml
-from context import LONGEST, ServiceContext
-from drivers import BACKENDS, Address, Backend, Driver, DriverRegistry
+from context import LONGEST
+from drivers import BACKENDS, Address, Backend, Driver
 from hypothesis import strategies as st
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from jinja2_ansible_filters import AnsibleCoreFiltersExtension
-from matrix import QUESTIONS, ROOT, SETTINGS, applies, options
-from pathspec import PathSpec
+from matrix import options
 from sqlalchemy import URL
 
 # --- What is typed ------------------------------------------------------------------------------
@@ -172,95 +167,6 @@ def url_of(address: Address) -> URL:
 
 URL_TEXTS = urls().map(lambda typed: typed.text)
 CHOSEN = st.sampled_from([*options()])
-
-
-# --- What is rendered ---------------------------------------------------------------------------
-
-
-@cache
-def environment() -> Environment:
-    """Jinja as `copier.yml` sets it up, with each template compiled but once."""
-    return Environment(
-        loader=FileSystemLoader(ROOT),
-        extensions=[AnsibleCoreFiltersExtension, DriverRegistry, ServiceContext],
-        cache_size=-1,
-        **SETTINGS["_envops"] | {"undefined": StrictUndefined},
-    )
-
-
-@cache
-def sources() -> list[tuple[str, str]]:
-    """The files of the template: their paths in the repository and in the template."""
-    folder = ROOT / SETTINGS["_subdirectory"]
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [(str(path.relative_to(ROOT)), str(path.relative_to(folder))) for path in paths]
-
-
-@cache
-def compiled(text: str) -> Template:
-    """A text of `copier.yml`, or a part of a path, ready to be filled in."""
-    return environment().from_string(text)
-
-
-def complete(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the defaults, as Copier does."""
-    answered = dict(answers)
-    for name, details in QUESTIONS.items():
-        if name not in answered:
-            default = details["default"]
-            text = compiled(str(default)).render(answered)
-            answered[name] = text == "True" if details["type"] == "bool" else text
-    return {name: answered[name] for name in QUESTIONS}
-
-
-@cache
-def excluder(patterns: tuple[str, ...]) -> PathSpec[Any]:
-    """What Copier leaves out, for patterns that are rendered."""
-    return PathSpec.from_lines("gitwildmatch", patterns)
-
-
-@cache
-def read_plain(source: str) -> str:
-    """Read a file that is no template."""
-    return (ROOT / source).read_text(encoding="utf-8")
-
-
-def rendered(**given: Any) -> dict[str, str]:
-    """The files that Copier renders for these answers and their texts, without its questions."""
-    answers = complete(given)
-    context = {
-        **answers,
-        "_copier_answers": given
-        | {name: answers[name] for name in answers if applies(name, answers)},
-        "_copier_conf": {"answers_file": ".copier-answers.yml"},
-        "_copier_operation": "copy",
-        "_copier_phase": "render",
-    }
-    suffix = SETTINGS["_templates_suffix"]
-    excluded = excluder(
-        tuple(compiled(pattern).render(context) for pattern in SETTINGS["_exclude"])
-    )
-    files = {}
-    for source, name in sources():
-        parts = [compiled(part).render(context) for part in name.split("/")]
-        if all(part not in ("", suffix) for part in parts):
-            path = "/".join(parts)
-            if excluded.match_file(path):
-                continue
-            if path.endswith(suffix):
-                text = environment().get_template(source).render(context)
-            else:
-                text = read_plain(source)
-            files[path.removesuffix(suffix)] = text
-    return files
-
-
-def write(files: Mapping[str, str], folder: Path) -> Path:
-    """Write files into a folder; return it."""
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
 
 
 # --- How Docker Compose reads it ----------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_a_directory_with_something_in_it_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [str(SETUPS[0]), list(ci.EVERY)[-1]])
 def test_it_renders_what_the_tests_render(
-    render: Render, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copy: Render, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def contents(project: Project) -> dict[str, str]:
         return {
@@ -121,7 +121,7 @@ def test_it_renders_what_the_tests_render(
     commands = [line.strip() for line in capsys.readouterr().out.splitlines()]
 
     setup, chosen = ci.find(name)
-    expected = render(**setup.answers(**chosen))
+    expected = copy(**setup.answers(**chosen))
     assert contents(Project(tmp_path / "service", {})) == contents(expected)
     assert f"cd {tmp_path / 'service'}" in commands
     assert commands[-len(ci.steps(expected)) :] == ci.steps(expected)

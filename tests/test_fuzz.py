@@ -44,20 +44,18 @@ from fuzz import (
     PROJECT_NAMES,
     URL_TEXTS,
     Typed,
-    complete,
     compose_env,
     compose_services,
     mutated,
-    rendered,
     url_of,
     urls,
-    write,
 )
 from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
 from linters import check_style
 from matrix import OPTIONS, SETUPS, Setup, applies
 from project import PRIVATE, QUIETLY, Project
+from rendering import complete, rendered, write
 from sqlalchemy import URL, make_url
 from test_render import PARSERS
 

@@ -14,9 +14,10 @@ import pytest
 from conftest import Connect, Render
 from dotenv import dotenv_values
 from drivers import MARIADB, POSTGRESQL, text_of
-from fuzz import compose_env, rendered
+from fuzz import compose_env
 from matrix import DRIVERS, FIRST, Setup, setups
 from project import get
+from rendering import rendered
 from servers import Server
 from sqlalchemy import URL, make_url
 
@@ -72,14 +73,14 @@ def spellings(password: str) -> set[str]:
 )
 @pytest.mark.parametrize("setup", ASKED, ids=str)
 def test_through_env_file_and_environment_but_never_to_git(
-    render: Render,
+    copy: Render,
     environment: Callable[[Setup], Path],
     accounts: Accounts,
     setup: Setup,
     password: str,
 ) -> None:
     url = accounts.open(password)
-    project = render(**setup.answers(database_url=text_of(url)))
+    project = copy(**setup.answers(database_url=text_of(url)))
     project.use(environment(setup))
 
     project.git("init", "--quiet")
@@ -187,8 +188,8 @@ def test_a_shell_reads_the_url(tmp_path: Path) -> None:
     assert dotenv_values(tmp_path / ".env")["DATABASE_URL"] == sourced
 
 
-def test_nobody_else_can_read_the_password(render: Render) -> None:
-    project = render()
+def test_nobody_else_can_read_the_password(copy: Render) -> None:
+    project = copy()
 
     assert stat.S_IMODE((project.path / ".env").stat().st_mode) == 0o600
     assert stat.S_IMODE((project.path / ".env.example").stat().st_mode) != 0o600

@@ -12,8 +12,8 @@ import yaml
 from context import width_of
 from dotenv import dotenv_values
 from drivers import BACKENDS, ParsedUrl, UrlError
-from fuzz import compiled, complete
 from matrix import QUESTIONS, SETTINGS
+from rendering import compiled, complete
 from terminal import Terminal
 from test_names import BAD
 

@@ -19,11 +19,11 @@ import pytest
 import yaml
 from conftest import Render
 from dotenv import dotenv_values
-from fuzz import rendered, write
 from jinja2 import Environment
 from linters import against_editorconfig, check_rights, check_style, lint, lint_yaml
 from matrix import FIRST, KINDS, SETUPS, Setup, combinations, options
 from project import Project
+from rendering import rendered, write
 from sqlalchemy import make_url
 
 PARSERS: dict[str, Callable[[str], object]] = {
@@ -89,9 +89,9 @@ def test_every_combination_reads_as_if_written_by_hand(setup: Setup, tmp_path: P
 
 @pytest.mark.parametrize(("setup", "chosen"), combinations())
 def test_copier_renders_what_the_tests_read(
-    render: Render, setup: Setup, chosen: dict[str, Any]
+    copy: Render, setup: Setup, chosen: dict[str, Any]
 ) -> None:
-    project = render(**setup.answers(**chosen))
+    project = copy(**setup.answers(**chosen))
 
     assert project.answers.items() >= (chosen | {"driver": setup.driver.name}).items()
     again = yaml.safe_load(project.text(".copier-answers.yml"))
@@ -102,7 +102,7 @@ def test_copier_renders_what_the_tests_read(
     assert {name for name in files if files[name] != given.get(name)} <= {".copier-answers.yml"}
 
 
-def test_rendering_compiles_each_text_once(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rendering_compiles_each_text_once(copy: Render, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copier would compile each part of each path, and the name of the answers file with it."""
     compiled: Counter[str] = Counter()
     compile_template: Callable[..., Any] = Environment.compile
@@ -113,7 +113,7 @@ def test_rendering_compiles_each_text_once(render: Render, monkeypatch: pytest.M
         return compile_template(environment, source, *arguments)
 
     monkeypatch.setattr(Environment, "compile", count)
-    project = render()
+    project = copy()
 
     assert len(compiled) > len(project.files)
     assert {text for text, times in compiled.items() if times > 1} == set()
@@ -139,8 +139,8 @@ def test_copier_needs_no_sqlalchemy(template: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("setup", FIRST, ids=str)
-def test_rendering_twice_gives_the_same_bytes(render: Render, setup: Setup) -> None:
-    assert contents(render(**setup.answers())) == contents(render(**setup.answers()))
+def test_rendering_twice_gives_the_same_bytes(copy: Render, setup: Setup) -> None:
+    assert contents(copy(**setup.answers())) == contents(copy(**setup.answers()))
 
 
 def python(setup: Setup, include_example: bool) -> dict[str, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from alembic_guardrails.dialects import MODULES, module_for
 from drivers import BACKENDS
-from fuzz import rendered
 from matrix import QUESTIONS, ROOT, SETUPS
+from rendering import rendered
 
 TEMPLATE = ROOT / "template"
 # What owners may import.
