@@ -26,6 +26,7 @@ from copier import run_copy  # noqa: E402
 from drivers import ParsedUrl, text_of  # noqa: E402
 from matrix import SETUPS, Setup, label, options, part  # noqa: E402
 from project import QUIETLY, CommandFailed, Project, copy_template  # noqa: E402
+from rendering import rendered  # noqa: E402
 from servers import SERVERS, ServerUnavailable  # noqa: E402
 
 Case = tuple[Setup, dict[str, Any]]
@@ -150,11 +151,10 @@ def check(name: str, directory: Path) -> None:
 def requirements() -> list[str]:
     """What the services of all set-ups install, with their tools."""
     every: set[str] = set()
-    with TemporaryDirectory() as folder:
-        for name in DISTINCT:
-            details = tomllib.loads(render(name, Path(folder, name)).text("pyproject.toml"))
-            every.update(details["project"]["dependencies"], details["build-system"]["requires"])
-            every.update(*details["dependency-groups"].values())
+    for setup in SETUPS:
+        details = tomllib.loads(rendered(**setup.answers())["pyproject.toml"])
+        every.update(details["project"]["dependencies"], details["build-system"]["requires"])
+        every.update(*details["dependency-groups"].values())
     return sorted(every)
 
 

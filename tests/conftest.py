@@ -179,13 +179,16 @@ def connection(
 
 
 @pytest.fixture(scope="session")
-def environment(
-    tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[str], None]
-) -> Callable[[Setup], Path]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is made once for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def environment(shared: Path, unavailable: Callable[[str], None]) -> Callable[[Setup], Path]:
     """Install what a service with this driver requires, once for all workers; return where its
     commands are."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
     def install(setup: Setup) -> Path:
         name = setup.driver.name
@@ -215,19 +218,17 @@ def environment(
 
 
 @pytest.fixture
-def mypy_cache(
-    environment: Callable[[Setup], Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def mypy_cache(environment: Callable[[Setup], Path], shared: Path, tmp_path: Path) -> Path:
     """A cache of mypy's that knows what all services install: reading that takes most of its time,
     and is done once for all workers."""
     commands = environment(SETUPS[0])
-    shared = tmp_path_factory.getbasetemp().parent / "mypy"
-    with FileLock(f"{shared}.lock"):
-        if not shared.exists():
+    cache = shared / "mypy"
+    with FileLock(f"{cache}.lock"):
+        if not cache.exists():
             project = Project(commands.parent.parent, {})
             project.use(commands)
-            project.run("mypy", f"--cache-dir={shared}")
-    return Path(shutil.copytree(shared, tmp_path / "mypy"))
+            project.run("mypy", f"--cache-dir={cache}")
+    return Path(shutil.copytree(cache, tmp_path / "mypy"))
 
 
 class Scratch(Protocol):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from itertools import product
+from pathlib import Path
 
 import pytest
 from conftest import Scratch
@@ -256,7 +257,7 @@ def test_a_database_becomes_an_ordinary_one(
     database: URL,
     scratch: Scratch,
     subtests: pytest.Subtests,
-    tmp_path_factory: pytest.TempPathFactory,
+    mypy_cache: Path,
 ) -> None:
     """One adoption, and all that has to be true after it; in the ordinary run, once per program."""
     small = schema == "chinook"
@@ -365,8 +366,7 @@ def test_a_database_becomes_an_ordinary_one(
     if (setup, schema) in USUAL and setup not in POSTGRESQL:
         return
     with subtests.test("mypy"):
-        cache = tmp_path_factory.getbasetemp() / "mypy"
-        service.run("mypy", f"--cache-dir={cache}")
+        service.run("mypy", f"--cache-dir={mypy_cache}")
     with subtests.test("it serves"), service.serving() as address:
         assert get(f"{address}/health/ready")[0] == 200
 

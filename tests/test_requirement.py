@@ -94,7 +94,9 @@ def repository(tmp_path: Path) -> Project:
 
 
 @pytest.mark.slow
-def test_a_service_takes_the_package_as_a_requirement(repository: Project, tmp_path: Path) -> None:
+def test_a_service_takes_the_package_as_a_requirement(
+    repository: Project, tmp_path: Path, mypy_cache: Path
+) -> None:
     requirement = f"alembic-guardrails @ git+{repository.path.as_uri()}@v1.0.0"
     service = Project(tmp_path / "service", {"package_name": "my_service"})
     run_copy(str(repository.path), service.path, **QUIETLY)
@@ -122,7 +124,8 @@ def test_a_service_takes_the_package_as_a_requirement(repository: Project, tmp_p
     service.run("alembic", "upgrade", "head")
     assert "head 0001" in service.run("migrations", "verify")
     assert re.search(r"\d+ passed", service.run("pytest", "-q"))
-    for check in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)):
+    mypy = ("mypy", f"--cache-dir={mypy_cache}")
+    for check in (("ruff", "check"), ("ruff", "format", "--check"), mypy):
         service.run(*check)
 
     service.commit("With uv.lock")

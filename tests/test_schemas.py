@@ -267,6 +267,7 @@ def test_a_schema_survives(
     path: Path,
     database: URL,
     scratch: Scratch,
+    mypy_cache: Path,
     subtests: pytest.Subtests,
 ) -> None:
     """Nothing differs but what a command names."""
@@ -298,7 +299,7 @@ def test_a_schema_survives(
             change_all(service, url, change)
     with subtests.test("mypy"):
         module.unlink()
-        service.run("mypy")
+        service.run("mypy", f"--cache-dir={mypy_cache}")
 
 
 def change_all(service: Project, url: URL, change: str) -> None:
