@@ -105,9 +105,16 @@ def label(chosen: Mapping[str, Any]) -> str:
 
 
 def combinations() -> list[ParameterSet]:
-    """Every combination of answers: each set-up, with each combination of the options."""
+    """Every combination of answers: each set-up, with each combination of the options.
+
+    In quick runs, those of one set-up of each backend.
+    """
     return [
-        pytest.param(setup, chosen, id=f"{setup}-{label(chosen)}")
+        pytest.param(
+            *(setup, chosen),
+            id=f"{setup}-{label(chosen)}",
+            marks=() if setup in FIRST else pytest.mark.slow,
+        )
         for setup, chosen in product(SETUPS, options())
     ]
 
