@@ -7,14 +7,16 @@ import re
 import stat
 import sys
 import unicodedata
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import suppress
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 from urllib.parse import urlsplit
 
+import copier._main
 import yaml
 from copier.errors import UserMessageError
 from copier_template_extensions import ContextHook
@@ -261,6 +263,15 @@ def error_of(check: Any, *arguments: Any) -> str:
     return ""
 
 
+def is_update() -> bool:
+    """Whether this is an update, which hands over answers to questions that are gone, too.
+
+    Copier 9.19.1, `_main.py`: templates learn the operation only after the questions.
+    """
+    operation = getattr(copier._main, "_operation", None)  # noqa: SLF001
+    return operation is None or operation.get("copy") != "copy"
+
+
 def listed(question: Mapping[str, Any]) -> list[str]:
     """Return the answers that a question lists, as text; none if it takes any text."""
     if question["type"] == "bool":
@@ -274,7 +285,7 @@ class ServiceContext(ContextHook):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._choices: dict[str, list[str]] | None = None
+        self._questions: dict[str, dict[str, Any]] | None = None
         self._last: dict[str, Any] | None = None
         self._protected = False
         registry: MutableMapping[str, Any] = environment.globals
@@ -336,14 +347,19 @@ class ServiceContext(ContextHook):
                 template.chmod(PRIVATE)
 
     def check_given(self, context: MutableMapping[str, Any]) -> None:
-        """Refuse answers from the command line in one sentence, as the questionnaire does.
+        """Refuse what the command line says in one sentence, as the questionnaire does.
 
         Answers of the last time are checked, too: Copier would take the default for a bad one.
 
         Raises:
             InvalidAnswer: An answer is bad. The message is about the first one.
         """
+        destination = Path(context["_copier_conf"]["dst_path"])
+        if destination.exists() and not destination.is_dir():
+            raise InvalidAnswer(f"{destination} is a file: name a folder.")
         data = context["_copier_conf"]["data"]
+        if not is_update():
+            self.check_names(context, data)
         for name, answer in data.items():
             if answer is None:
                 raise InvalidAnswer(f"{name}: Give it a value, or leave it out.")
@@ -362,6 +378,14 @@ class ServiceContext(ContextHook):
             raise InvalidAnswer(
                 f"{error} This was the last answer: change it with --data."
             ) from None
+
+    def check_names(self, context: MutableMapping[str, Any], data: Iterable[str]) -> None:
+        """Refuse an answer to no question, which Copier would ignore."""
+        names = self.questions(context)
+        for name in data:
+            if name not in names and not name.startswith("_"):
+                near = get_close_matches(name, names, 1) or names
+                raise InvalidAnswer(f"{name}: No question has this name: try {', '.join(near)}.")
 
     def check(self, context: MutableMapping[str, Any], answers: Mapping[str, Any]) -> None:
         """Refuse the first bad answer, of whatever type it is."""
@@ -393,18 +417,21 @@ class ServiceContext(ContextHook):
             file = Path(settings["dst_path"], settings["answers_file"])
             known = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
             self._last = {
-                name: answer for name, answer in known.items() if not name.startswith("_")
+                name: answer for name, answer in (known or {}).items() if not name.startswith("_")
             }
         return self._last
 
     def choices(self, context: MutableMapping[str, Any]) -> dict[str, list[str]]:
         """Return the answers that `copier.yml` lists, for each question that has such a list."""
-        if self._choices is None:
+        questions = self.questions(context)
+        return {name: allowed for name in questions if (allowed := listed(questions[name]))}
+
+    def questions(self, context: MutableMapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return the questions of `copier.yml` by their names."""
+        if self._questions is None:
             file = Path(context["_copier_conf"]["src_path"], "copier.yml")
-            questions = yaml.safe_load(file.read_text(encoding="utf-8"))
-            self._choices = {
-                name: allowed
-                for name, details in questions.items()
-                if not name.startswith("_") and (allowed := listed(details))
+            settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+            self._questions = {
+                name: details for name, details in settings.items() if not name.startswith("_")
             }
-        return self._choices
+        return self._questions

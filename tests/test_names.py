@@ -151,6 +151,7 @@ ANSWERS: list[dict[str, str]] = [
     {"package_name": "json"},
     {"ci": "jenkins"},
     {"container": "maybe"},
+    {"datbase_url": "sqlite:///x.db"},
 ]
 # What is wrong is found in the same way, wherever an answer comes from: in a file a few are enough.
 WAYS = [
@@ -175,6 +176,16 @@ def test_command_line_answers_with_one_sentence(
     assert re.fullmatch(r"(\x1b\[\d+m)*\w+: [A-Z].*\.(\x1b\[\d+m)*\n", result.stderr), result.stderr
     assert "s3cr3t" not in result.stderr
     assert not (tmp_path / "to").exists()
+
+
+def test_a_file_is_no_destination(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "to").write_text("mine", encoding="utf-8")
+
+    result = copier(template, tmp_path / "to")
+
+    assert result.returncode == 1
+    assert " ".join(result.stderr.split()).endswith("is a file: name a folder.")
+    assert (tmp_path / "to").read_text(encoding="utf-8") == "mine"
 
 
 def test_what_is_in_the_destination_stays(template: Path, tmp_path: Path) -> None:
