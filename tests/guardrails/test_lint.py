@@ -84,6 +84,27 @@ def test_names_that_are_left_out(tmp_path: Path, statement: str) -> None:
     assert f"{UNNAMED[statement]}" in helped.advice
 
 
+RENAMED = {
+    "op.add_column('customers', sa.Column('b', sa.Integer)); op.drop_column('customers', 'a')": (
+        "alter_column"
+    ),
+    "op.create_table('b', sa.Column('n', sa.Integer)); op.drop_table('a')": "rename_table",
+    "op.add_column('invoices', sa.Column('b', sa.Integer)); op.drop_column('customers', 'a')": "",
+    "op.drop_table('a')": "",
+}
+
+
+@pytest.mark.parametrize("statements", RENAMED)
+def test_what_may_be_a_rename(tmp_path: Path, statements: str) -> None:
+    """Autogenerate writes it as something new beside something dropped."""
+    found = findings(tmp_path, "sqlite", revision_text("a", "b", f"    {statements}"))
+
+    [helped] = [each.help for each in found if each.rule.startswith("ban-drop")]
+    assert helped
+    name = RENAMED[statements]
+    assert ("If it is renamed" in helped.advice, name in helped.advice) == (bool(name), True)
+
+
 NAMED = (
     "op.create_table('t', sa.Column('id', sa.Integer, primary_key=True))",
     "op.create_table('t', sa.Column('n', sa.Integer, index=True))",

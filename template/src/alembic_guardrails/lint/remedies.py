@@ -60,7 +60,24 @@ def accept(reason: str, where: str = THIS, advice: str = "") -> Remedy:
     return remedy
 
 
-drop_later = accept(UNUSED, LATER)
+def drop_later(rule: Rule, step: Step, reading: Reading) -> Help:
+    """Keep the statement for a later release; autogenerate writes it for a renamed object, too."""
+    found = accept(UNUSED, LATER)(rule, step, reading)
+    return Help(found.advice + advise_rename(step, reading), found.code)
+
+
+def advise_rename(step: Step, reading: Reading) -> str:
+    """Say what renames a table or a column, if the revision creates another one."""
+    others = [other.operation for other in reading.steps if other is not step]
+    match step.operation:
+        case ops.DropTableOp() if any(isinstance(other, ops.CreateTableOp) for other in others):
+            return " If it is renamed, write op.rename_table()."
+        case ops.DropColumnOp(table_name=table) if any(
+            isinstance(other, ops.AddColumnOp) and other.table_name == table for other in others
+        ):
+            return " If it is renamed, write op.alter_column(new_column_name=...)."
+    return ""
+
 
 drop_default_later = accept("each release writes it", LATER)
 
@@ -72,8 +89,8 @@ ADD_CHECKED = accept(
     advice="Mend bad rows first, and add it when few sessions write.",
 )
 ADD_UNIQUE = accept(
-    "no rows repeat, and no release writes more",
-    advice="Look for rows that repeat first, and have the release before write no more of them.",
+    "there are no duplicates, and no release writes any",
+    advice="Look for duplicates first, and have the release before write no more of them.",
 )
 REQUIRE = accept(
     "all rows are filled, and each release fills new ones",
@@ -543,6 +560,7 @@ def rename_table(rule: Rule, step: Step, reading: Reading) -> Help:
     later = execute(f"DROP VIEW {view}") + f"  # allow: ban-drop-view ({UNUSED})"
     advice = (
         "Keep the name in the database, or give the old one to a view until no release uses it."
+        " Constraints and indexes keep their names: rename those, too."
     )
     return Help(advice, (Code(THIS, this), Code(LATER, later)))
 
@@ -616,4 +634,4 @@ def name_constraint(rule: Rule, step: Step, reading: Reading) -> Help:
     if not names:
         return Help(rule.advice)
     listed = ", ".join(f"name=op.f({quote(name)})" for name in names)
-    return Help(f"Write the names that the models have, such as {listed}.")
+    return Help(f"Give it the name that it has in the models, such as {listed}.")

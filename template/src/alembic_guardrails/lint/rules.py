@@ -255,8 +255,8 @@ RULES = (
     Rule(
         "adding-required-field",
         "rows and the previous release have no value for {subject}",
-        "let it be NULL, fill it with backfill() and require it in a later release; or give it a"
-        " server default",
+        "let it be NULL, in the model too, fill it with backfill() and require it in a later"
+        " release; or give it a server default",
         operation=requires_value,
         statement_without_squawk=ALTER + r"ADD\b(?!.*\b(?:DEFAULT|CHECK)\b).*\bNOT\s+NULL\b",
         known_better=(ops.AddColumnOp,),
@@ -375,9 +375,8 @@ RULES = (
     ),
     Rule(
         "disallowed-unique-constraint",
-        "rows that repeat stop {subject}, and the previous release may write more",
-        "look for rows that repeat first, build the index concurrently, and make the constraint of"
-        " it",
+        "duplicate rows make {subject} fail, and the previous release may write more",
+        "look for duplicates first, build the index concurrently, and make the constraint of it",
         operation=adds_unique,
         statement_without_squawk=r"CREATE\s+UNIQUE\b|" + ALTER + r"ADD\b.*\bUNIQUE\b",
         remedy=remedies.add_unique,
@@ -544,9 +543,9 @@ RULES = (
     ),
     Rule(
         "unnamed-constraint",
-        "each kind of database makes up another name for a constraint without one, and no revision"
-        " can drop it by its name everywhere",
-        "write the name that the models have for it, such as name=op.f('uq_customers_email')",
+        "each kind of database names a constraint without a name in its own way, so no revision can"
+        " drop it by name everywhere",
+        "give it the name that it has in the models, such as name=op.f('uq_customers_email')",
         revision=leaves_unnamed,
         remedy=remedies.name_constraint,
         example="op.create_table('visits', sa.Column('day', sa.Date, unique=True))",
