@@ -512,7 +512,7 @@ NAMED = {
     },
     "mariadb": {"index unused on table sales is one that the optimizer ignores": ""},
     "mysql": {"index unused on table sales is one that the optimizer ignores": ""},
-    "sqlite": {"setting user_version": "SQL in the first revision"},
+    "sqlite": {"setting user_version": "SQL in the baseline revision"},
 }
 SAID = {
     "postgresql": {"command": "operation_id: Mapped[int]"},

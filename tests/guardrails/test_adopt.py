@@ -748,9 +748,9 @@ def test_a_report_names_everything() -> None:
     lines = [*report(inventory, IgnoreList(("table gone",)), {(None, "a"): "class A"}, "owners")]
 
     assert lines == [
-        "taken over   as",
+        "adopted      as",
         "table a      class A",
-        "view v       SQL in the first revision",
+        "view v       SQL in the baseline revision",
         "\nleft out     why",
         "table gone   not among --table",
         "type citext  part of the extension citext",

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from pkgutil import iter_modules
+from unittest.mock import Mock
 
 import pytest
 from alembic.util import CommandError
@@ -69,7 +71,9 @@ def test_each_command_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_examples_can_be_run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_can_be_run(
+    project: Project, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command line takes their arguments."""
     program, name, *arguments = shlex.split(commands.EXAMPLES[command].partition(" > ")[0])
     called = []
@@ -101,6 +105,46 @@ def test_an_error_is_a_sentence(project: Project, capsys: pytest.CaptureFixture[
     assert run("-x", "URL=sqlite:///other.db", "create") == 2
 
     assert capsys.readouterr().err.startswith("FAILED: ")
+
+
+def test_another_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert run("verify") == 2
+    assert capsys.readouterr().err.startswith("FAILED: There is no alembic.ini: run the command in")
+
+
+@pytest.mark.parametrize(("command", "code"), [("lint", "def"), ("plan", "import nothing_here")])
+def test_an_error_in_a_revision_is_a_report(
+    project: Project, command: str, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.versions / "bad.py").write_text(f"{code}\n", encoding="utf-8")
+
+    assert run(command) == 2
+    report = capsys.readouterr().err
+    assert "Traceback" not in report
+    assert "at:         migrations/versions/bad.py:1" in report
+    assert report.endswith("`migrations --verbose ...` shows the whole traceback.\n")
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = OSError(30, "Read-only file system", "history.txt")
+    monkeypatch.setattr(command_line.import_command("repair"), "repair", Mock(side_effect=error))
+
+    assert run("repair") == 2
+    assert capsys.readouterr().err == "FAILED: history.txt: Read-only file system\n"
+
+
+def test_other_errors_have_a_traceback(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = KeyError("a")
+    monkeypatch.setattr(command_line.import_command("repair"), "repair", Mock(side_effect=error))
+
+    with pytest.raises(KeyError):
+        command_line.main(["repair"])
 
 
 @pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (CommandError("No."), 2)])

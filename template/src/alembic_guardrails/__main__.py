@@ -60,12 +60,18 @@ def add_common_arguments(parser: ArgumentParser) -> None:
     """Add the arguments that each command takes, named as Alembic's."""
     default = os.environ.get("ALEMBIC_CONFIG", "alembic.ini")
     parser.add_argument(
-        "-c", "--config", default=default, metavar="FILE", help="Alembic's settings; %(default)s"
+        "-c",
+        "--config",
+        default=default,
+        metavar="FILE",
+        help="Alembic's settings, by default %(default)s",
     )
     parser.add_argument(
         "-x", action="append", metavar="KEY=VALUE", help="url=... names another database"
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show Alembic's log, too")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show Alembic's log and tracebacks"
+    )
 
 
 def command_names() -> list[str]:
@@ -114,6 +120,11 @@ def run(name: str, arguments: Sequence[str], common: Namespace) -> int:
         for option in ("config", "x", "verbose"):
             del options[option]
         attributes = {"configure_logger": False}
+        if not Path(common.config).is_file():
+            raise CommandError(
+                f"There is no {common.config}: run the command in the folder of the service, or"
+                " name the file with --config."
+            )
         config = Config(common.config, cmd_opts=Namespace(x=common.x), attributes=attributes)
         configure_logging(common.verbose)
         # An exception, so that temporary databases are dropped.
@@ -124,6 +135,14 @@ def run(name: str, arguments: Sequence[str], common: Namespace) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        from alembic_guardrails.guard.report import describe_error
+
+        description = "" if common.verbose else describe_error(error)
+        if not description:
+            raise
+        print(description, file=sys.stderr)
+        return 2
     return code or 0
 
 

@@ -49,9 +49,10 @@ class Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Clear the line, and log the final count."""
+        """Clear the line, and log the final count if there was anything to count."""
         self.clear()
-        logger.info("%s", str(self))
+        if self.total or self.done:
+            logger.info("%s", str(self))
 
     def track(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items, and count each of them when the next one is asked for."""

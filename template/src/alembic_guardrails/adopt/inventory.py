@@ -96,7 +96,7 @@ def check_no_revision(connection: Connection) -> None:
     connection.commit()
     if revisions:
         raise CommandError(
-            f"The database is at revision {', '.join(revisions)} already, so that there is nothing"
+            f"The database is at revision {', '.join(revisions)} already, so there is nothing"
             " to adopt: run `alembic upgrade head`."
         )
 

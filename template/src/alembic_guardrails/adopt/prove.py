@@ -38,14 +38,14 @@ def build_baseline(
 
 
 def check_same(config: Config, live: dict[str, str], built: dict[str, str]) -> None:
-    """Check that a database and what its first revision builds are the same.
+    """Check that a database and what its baseline revision builds are the same.
 
     Raises:
         CommandError: They differ; the differences are printed.
     """
-    if found := differences(live, built, ("database", "first revision")):
+    if found := differences(live, built, ("database", "baseline revision")):
         config.print_stdout("%s\n", "\n".join(found))
         raise CommandError(
-            f"{count(len(found), 'difference')} between the database and what its first revision"
+            f"{count(len(found), 'difference')} between the database and what its baseline revision"
             f" builds: list what is not yours in migrations/{FILE}."
         )

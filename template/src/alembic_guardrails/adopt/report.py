@@ -29,12 +29,12 @@ def report(
         if ignore_list.matches(item):
             left_out[plain] = inventory.left_out.get(plain, f"migrations/{FILE} lists it")
         else:
-            adopted[plain] = became.get(plain, "SQL in the first revision")
+            adopted[plain] = became.get(plain, "SQL in the baseline revision")
     left_out |= inventory.in_extensions
     if outside_schema:
         left_out[outside_schema] = "not part of a schema"
-    width = max(map(len, ("taken over", *adopted, *left_out)))
-    yield f"{'taken over':{width}}  as"
+    width = max(map(len, ("adopted", *adopted, *left_out)))
+    yield f"{'adopted':{width}}  as"
     yield from (f"{name:{width}}  {words}" for name, words in adopted.items())
     if left_out:
         yield f"\n{'left out':{width}}  why"

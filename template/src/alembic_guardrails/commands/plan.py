@@ -60,7 +60,7 @@ def plan(config: Config, new: bool = False, form: str = "text") -> None:
         if new:
             pending, _ = choose_revisions(config, directory, None)
             current = find_bases(pending)
-        found = plan_with_database(config, url, current, pending)
+        found = plan_with_database(config, url, current, pending, new)
     add_findings(config, directory, found.revisions)
     if form in WRITE:
         config.print_stdout("%s", WRITE[form](found, config))
@@ -76,7 +76,7 @@ def find_bases(scripts: Sequence[Script]) -> list[str]:
 
 
 def plan_with_database(
-    config: Config, url: URL, current: Sequence[str], pending: Sequence[Script]
+    config: Config, url: URL, current: Sequence[str], pending: Sequence[Script], new: bool
 ) -> Plan:
     """Return what the pending revisions do, measured in a temporary database.
 
@@ -90,7 +90,7 @@ def plan_with_database(
                 temporary, lambda connection: measure(config, connection, current, pending)
             )
     sizes = run_with_connection(url, partial(read_sizes, planned=planned))
-    return Plan(url.get_backend_name(), current, planned, sizes)
+    return Plan(url.get_backend_name(), current, planned, sizes, is_of_new=new)
 
 
 def plan_without_database(config: Config, directory: ScriptDirectory, url: URL, why: str) -> Plan:

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from alembic.config import Config
+from alembic.util import CommandError
 from alembic_guardrails.formatting import format_revision
 from alembic_guardrails.history.write import add_to_history
 
@@ -17,6 +18,12 @@ def record(config: Config, path: str) -> None:
     """Format a new revision, and add it to the history file.
 
     Alembic runs this for each revision that it writes.
+
+    Raises:
+        CommandError: There is no such file, or the revisions cannot be read.
     """
-    format_revision(Path(path))
-    add_to_history(config, Path(path))
+    file = Path(path)
+    if not file.is_file():
+        raise CommandError(f"There is no file {path}: name the file of a revision.")
+    format_revision(file)
+    add_to_history(config, file)

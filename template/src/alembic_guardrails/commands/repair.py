@@ -47,7 +47,7 @@ def describe(history: History, plan: Plan) -> Iterator[str]:
             f" {move.parent or 'base'}, and has a new id: {move.revision}"
         )
     if ids:
-        yield "A database that has run it before is told what it lacks by `alembic upgrade head`."
+        yield "A database that has run the old id learns from `alembic upgrade head` what to do."
     if mentions := find_mentions(ids):
         yield f"These name revisions that have a new id: {', '.join(mentions)}"
     before = [ids.get(revision, revision) for revision in history.recorded.ids]

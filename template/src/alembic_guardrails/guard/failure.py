@@ -15,6 +15,7 @@ from types import TracebackType
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationStep
+from alembic.script.revision import MultipleHeads
 from alembic.util import CommandError
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.locks import logger
@@ -67,7 +68,13 @@ def reporting(config: Config, activity: Activity) -> Iterator[None]:
     with reporting_termination(activity):
         try:
             yield
-        except CommandError:
+        except CommandError as error:
+            if isinstance(error.__cause__, MultipleHeads):
+                heads = " and ".join(sorted(error.__cause__.heads))
+                raise CommandError(
+                    f"There is more than one head, {heads}: run `migrations repair`, which puts one"
+                    " after the other."
+                ) from error
             raise
         except (Exception, KeyboardInterrupt) as error:
             if logger.isEnabledFor(logging.DEBUG):

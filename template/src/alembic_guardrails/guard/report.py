@@ -66,8 +66,13 @@ class Report:
         return "\n".join(self.lines)
 
 
-def write_report(error: BaseException | None, activity: Activity) -> str:
-    """Return the report of an error, or of SIGTERM if there is none."""
+def write_report(
+    error: BaseException | None, activity: Activity, traceback: str = "alembic --raiseerr ..."
+) -> str:
+    """Return the report of an error, or of SIGTERM if there is none.
+
+    `traceback` is the command that shows the traceback.
+    """
     cause = find_cause(error) if error else None
     of_database = cause if isinstance(cause, DBAPIError) else None
     is_interrupted = not isinstance(cause, Exception)
@@ -90,8 +95,21 @@ def write_report(error: BaseException | None, activity: Activity) -> str:
         advice = (activity.advise(of_database) if of_database else "") or CORRECT
     report.add("next", advice)
     if not is_interrupted:
-        report.add("", "`alembic --raiseerr ...` shows the whole traceback.")
+        report.add("", f"`{traceback}` shows the whole traceback.")
     return str(report)
+
+
+def describe_error(error: Exception) -> str:
+    """Return what made a command of `migrations` fail, if it is the owner's to mend.
+
+    That is an error in a revision, the models or env.py, or a file that cannot be written. The
+    result is empty for any other error, whose traceback is worth a report.
+    """
+    if find_places(find_cause(error), None):
+        return write_report(error, Activity(), "migrations --verbose ...")
+    if isinstance(error, OSError) and error.filename:
+        return f"FAILED: {error.filename}: {error.strerror}"
+    return ""
 
 
 def describe_cause(cause: BaseException | None) -> str:

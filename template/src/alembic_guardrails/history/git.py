@@ -28,11 +28,15 @@ def call_git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
     variables = {name: value for name, value in os.environ.items() if name not in TOLD_TO_HOOKS}
     variables["GIT_OPTIONAL_LOCKS"] = "0"  # another command of git may run
     command = ("git", "-C", str(folder), *arguments)
-    result = subprocess.run(  # noqa: S603
-        command, env=variables, input=given, capture_output=True
-    )
+    try:
+        result = subprocess.run(  # noqa: S603
+            command, env=variables, input=given, capture_output=True
+        )
+    except FileNotFoundError as error:
+        raise OSError("git is not installed") from error
     if result.returncode:
         first = result.stderr.decode("utf-8", "replace").partition("\n")[0]
+        first = first.removeprefix("fatal: ")
         raise OSError(f"git {arguments[0]}: {first or 'no commit in common; a shallow clone?'}")
     return result.stdout
 

@@ -32,8 +32,8 @@ ROLES = {Stops.EVERYBODY: "error", Stops.WRITERS: "warning"}
 class Plan:
     """The pending revisions of a database, and what they do there.
 
-    `current` are the revisions of the database. `note` says why nothing was measured; it is empty
-    where all of it was.
+    `current` are the revisions of the database, or those that new revisions follow. `note` says why
+    nothing was measured; it is empty where all of it was.
     """
 
     dialect: str
@@ -41,6 +41,7 @@ class Plan:
     revisions: Sequence[PlannedRevision]
     sizes: Mapping[str, Size]
     note: str = ""
+    is_of_new: bool = False
 
 
 def as_text(plan: Plan, config: Config) -> str:
@@ -164,11 +165,14 @@ def describe_size(plan: Plan, effect: Effect) -> str:
 
 
 def headline(plan: Plan) -> str:
-    """Say how many revisions are pending, and where the database is."""
+    """Say how many revisions are pending or new, and which ones they follow."""
     at = " and ".join(plan.current) or "base"
-    if not plan.revisions:
-        return f"Nothing is pending: the database is at {at}."
     number = len(plan.revisions)
+    if plan.is_of_new:
+        new = f"{count(number, 'new revision')} after {at}." if number else "No revision is new."
+        return f"{new} {plan.note}".strip()
+    if not number:
+        return f"Nothing is pending: the database is at {at}."
     pending = f"{count(number, 'revision')} {'is' if number == 1 else 'are'} pending"
     return f"{pending}; the database is at {at}. {plan.note}".strip()
 
