@@ -9,7 +9,7 @@ from alembic_guardrails.history.plan import Plan, compare, follow_moves, plan_re
 from alembic_guardrails.history.read import History, arrange, find_folder, read_files
 from alembic_guardrails.history.released import assume_released, check_released, read_released
 from alembic_guardrails.history.write import write_plan
-from alembic_guardrails.output import count
+from alembic_guardrails.output import count, relative
 
 
 def repair(config: Config) -> None:
@@ -48,6 +48,8 @@ def describe(history: History, plan: Plan) -> Iterator[str]:
         )
     if ids:
         yield "A database that has run the old id learns from `alembic upgrade head` what to do."
+        folder = relative(str(history.folder))
+        yield f"Next: `git add {folder}`, then `git commit` or `git rebase --continue`."
     if mentions := find_mentions(ids):
         yield f"These name revisions that have a new id: {', '.join(mentions)}"
     before = [ids.get(revision, revision) for revision in history.recorded.ids]
