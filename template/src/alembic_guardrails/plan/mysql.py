@@ -133,7 +133,7 @@ class Watcher:
         for view in IDS:
             query = text(f"SELECT name, table_id FROM information_schema.{view}")  # noqa: S608
             with suppress(DBAPIError):
-                rows = self.connection.execute(query).tuples()
+                rows = self.connection.execute(query)
                 pairs = [(str(name).partition("/"), table_id) for name, table_id in rows]
                 return {table: table_id for (owner, _, table), table_id in pairs if owner == schema}
         return {}

@@ -52,7 +52,7 @@ class Watcher:
 
     def read_tables(self) -> dict[str, int]:
         """Return the first page of each table."""
-        return dict(self.connection.execute(TABLES).tuples().all())
+        return dict(self.connection.execute(TABLES).all())
 
 
 def read_sizes(connection: Connection, tables: Collection[str]) -> dict[str, Size]:
@@ -69,6 +69,6 @@ def read_sizes(connection: Connection, tables: Collection[str]) -> dict[str, Siz
 def read_pairs(connection: Connection, query: str) -> dict[str, int]:
     """Return what a query on a table finds that this SQLite need not have."""
     try:
-        return dict(connection.execute(text(query)).tuples().all())
+        return dict(connection.execute(text(query)).all())
     except DBAPIError:
         return {}
