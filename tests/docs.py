@@ -81,7 +81,8 @@ def rules() -> Iterator[str]:
 def recipes() -> Iterator[str]:
     """The recipes of a service on PostgreSQL, without their introduction."""
     [setup] = (setup for setup in FIRST if setup.backend.name == "postgresql")
-    page = rendered(**setup.answers())["docs/migrations.md"]
+    # The site takes a language behind a fence, and nothing else.
+    page = re.sub(r"(?m)^(```\w+) .+$", r"\1", rendered(**setup.answers())["docs/migrations.md"])
     yield page[page.index("\n## ") + 1 :].rstrip()
 
 

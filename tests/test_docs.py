@@ -109,6 +109,12 @@ def test_a_broken_link_breaks_the_site(site: Path) -> None:
         assert found in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_fences_name_a_language_alone(page: Path) -> None:
+    """Zensical takes a fence with more behind it for text."""
+    assert re.findall(r"(?m)^ *```\w+ .+$", page.read_text(encoding="utf-8")) == []
+
+
 def test_the_site_has_every_page() -> None:
     """Zensical builds what the navigation lacks, and overlooks what is not there."""
     settings = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
