@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A timestamp with a time zone in Python, stored in UTC where the database keeps no zone."""
+    """A timestamp with a time zone: any on the way to the database, UTC on the way back."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -23,9 +23,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None or value.tzinfo is not None:
-            return value
-        return value.replace(tzinfo=UTC)
+        if value is None:
+            return None
+        # A column without a time zone holds UTC.
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def list_values(members: type[enum.Enum]) -> list[str]:
