@@ -11,15 +11,13 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _render_cmd_body
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from alembic_guardrails.autogenerate.expressions import (
-    escape_reflected_defaults,
-    write_expressions_as_they_are,
-)
-from alembic_guardrails.autogenerate.hooks import (
+from alembic_guardrails.autogenerate import (
     compare_computed_by_asking,
     compare_defaults_by_asking,
     compare_indexes_by_asking,
     compare_type,
+    escape_reflected_defaults,
+    write_expressions_as_they_are,
 )
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import tidy

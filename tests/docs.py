@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 sys.path += [str(ROOT / "extensions"), str(ROOT / "template" / "src")]
 
-from alembic_guardrails.lint.explain import TITLES, database_of, example  # noqa: E402
+from alembic_guardrails.commands.explain import TITLES, database_of, example  # noqa: E402
 from alembic_guardrails.lint.rules import RULES  # noqa: E402
 from drivers import BACKENDS  # noqa: E402
 from matrix import FIRST, QUESTIONS, Setup, values  # noqa: E402

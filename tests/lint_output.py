@@ -17,11 +17,10 @@ if __name__ == "__main__":
 
 from alembic.config import Config  # noqa: E402
 from alembic_guardrails.lint import apply_comments, lint_revision  # noqa: E402
-from alembic_guardrails.lint.rule import Reading  # noqa: E402
-from alembic_guardrails.lint.source import Source  # noqa: E402
+from alembic_guardrails.lint.rule import Reading, Source  # noqa: E402
 from alembic_guardrails.offline.recorder import Recorder  # noqa: E402
 from alembic_guardrails.output import Finding, Report  # noqa: E402
-from alembic_guardrails.output.text import render  # noqa: E402
+from alembic_guardrails.output.text import render_text  # noqa: E402
 from guardrails.offline_revisions import offline_context, write_script  # noqa: E402
 from lint_seeds import UNSAFE, base_text, revision_text, seeds  # noqa: E402
 
@@ -51,7 +50,7 @@ class History:
 
 def printed(findings: list[Finding], summary: str = "") -> str:
     """Return what people read of findings."""
-    return render(Report("lint", findings, summary), Config(stdout=StringIO()))
+    return render_text(Report("lint", findings, summary), Config(stdout=StringIO()))
 
 
 def outputs(dialect: str) -> Iterator[str]:

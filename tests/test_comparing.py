@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
-from alembic_guardrails.autogenerate.expressions import escape_parameters
-from alembic_guardrails.autogenerate.mysql import reflect_expressions
-from alembic_guardrails.autogenerate.postgresql import reflect_collations
-from alembic_guardrails.autogenerate.silence import reading_quietly
+from alembic_guardrails.autogenerate import escape_parameters, extend_reflection, reading_quietly
 from column_cases import (
     changes,
     context_for,
@@ -80,8 +77,7 @@ def test_made_up_defaults(connection: Connection, count: int) -> None:
 
 def test_indexes(connection: Connection) -> None:
     dialect = connection.dialect.name
-    reflect_expressions(connection)
-    reflect_collations(connection)
+    extend_reflection(connection)
     before = indexed(dialect, *(case.before for case in CASES[dialect]))
     after = indexed(dialect, *(case.after for case in CASES[dialect]))
     upgrade(connection, before)

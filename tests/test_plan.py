@@ -7,8 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from alembic_guardrails.plan import Observer
-from alembic_guardrails.plan.base import Effect
+from alembic_guardrails.plan import Effect, Observer
 from alembic_guardrails.plan.render import describe
 from conftest import Scratch
 from drivers import text_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic_guardrails.autogenerate.expressions import escape_parameters
+from alembic_guardrails.autogenerate import escape_parameters
 from alembic_guardrails.offline.recorder import Recorder
 from guardrails.offline_revisions import offline_context, upgrade_text, write_script
 from sqlalchemy import Connection, Dialect

@@ -50,7 +50,7 @@ def test_the_machinery_knows_the_databases_of_the_registry() -> None:
     assert set(MODULES) == {backend.name for backend in BACKENDS}
 
 
-@pytest.mark.parametrize("package", ["adopt", "autogenerate.indexes", "dump", "guard", "schema"])
+@pytest.mark.parametrize("package", ["adopt", "autogenerate", "dump", "guard", "schema"])
 @pytest.mark.parametrize("dialect", MODULES)
 def test_each_database_has_its_module(package: str, dialect: str) -> None:
     assert module_for(package, dialect).__name__.endswith(f"{package}.{MODULES[dialect]}")

@@ -9,8 +9,7 @@ import pytest
 from alembic import command
 from alembic.util import CommandError
 from alembic_guardrails.commands.repair import repair
-from alembic_guardrails.history.file import read_ids, write_ids
-from alembic_guardrails.history.read import read_history
+from alembic_guardrails.history.read import read_history, read_ids, write_ids
 from sqlalchemy import create_engine, inspect, text
 
 from .conftest import Project

@@ -13,20 +13,18 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from alembic_guardrails._alembic import render_type
+from alembic_guardrails.autogenerate import escape_parameters, unescape_parameters
 from alembic_guardrails.autogenerate.compare import (
     compare_server_default,
     meaning,
     without_parentheses,
 )
-from alembic_guardrails.autogenerate.created import created_tables
 from alembic_guardrails.autogenerate.describe import describe_column
-from alembic_guardrails.autogenerate.expressions import escape_parameters, unescape_parameters
-from alembic_guardrails.autogenerate.mysql import without_attributes
-from alembic_guardrails.autogenerate.mysql_columns import read_value, without_texts
-from alembic_guardrails.autogenerate.order import sort_tables
+from alembic_guardrails.autogenerate.mysql import read_value, without_attributes, without_texts
 from alembic_guardrails.autogenerate.render import render_item
-from alembic_guardrails.autogenerate.rewrite import tidy
-from alembic_guardrails.autogenerate.sqlite import has_expression, reflect_actions
+from alembic_guardrails.autogenerate.rewrite import sort_tables, tidy
+from alembic_guardrails.autogenerate.sqlite import extend_reflection, has_expression
+from alembic_guardrails.history.source import created_tables
 from alembic_guardrails.types import OtherType
 from column_cases import Document, Guid, changes, expected_changes, models, upgrade
 from hypothesis import given, settings
@@ -303,8 +301,8 @@ def reflected(connection: sa.Connection) -> tuple[dict[str, Any], dict[str, Any]
 
 def test_actions_of_foreign_keys_at_a_column_are_read() -> None:
     with sa.create_engine("sqlite://").connect() as connection:
-        reflect_actions(connection)
-        reflect_actions(connection)
+        extend_reflection(connection)
+        extend_reflection(connection)
 
         assert reflected(connection) == ({"ondelete": "CASCADE", "onupdate": "SET NULL"}, {})
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
-from alembic_guardrails.guard import batches
+from alembic_guardrails.guard import operations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
@@ -30,7 +30,7 @@ def change(keys: set[int], statement: Any, size: int) -> tuple[list[Any], list[s
                 statements.append(statement)
 
         sa.event.listen(connection, "before_cursor_execute", record)
-        batches.change_in_batches(connection, statement, ROWS.c.id, size, 0)
+        operations.change_in_batches(connection, statement, ROWS.c.id, size, 0)
         return list(connection.execute(sa.select(ROWS).order_by(ROWS.c.id))), statements
 
 
@@ -74,14 +74,14 @@ class Deadlocked:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     found: list[float] = []
-    monkeypatch.setattr(batches, "time", SimpleNamespace(sleep=found.append))
+    monkeypatch.setattr(operations, "time", SimpleNamespace(sleep=found.append))
     return found
 
 
 @pytest.mark.parametrize("failures", [0, 1, 10])
 def test_a_batch_is_tried_again_after_a_deadlock(failures: int, pauses: list[float]) -> None:
     connection = Deadlocked(failures, "40P01")
-    assert batches.change_batch(cast(sa.Connection, connection), UNDONE) == 7
+    assert operations.change_batch(cast(sa.Connection, connection), UNDONE) == 7
     assert pauses == [0.5] * failures
 
 
@@ -90,4 +90,4 @@ def test_other_errors_and_endless_deadlocks_are_raised(
     failures: int, code: str, pauses: list[float]
 ) -> None:
     with pytest.raises(DBAPIError):
-        batches.change_batch(cast(sa.Connection, Deadlocked(failures, code)), UNDONE)
+        operations.change_batch(cast(sa.Connection, Deadlocked(failures, code)), UNDONE)

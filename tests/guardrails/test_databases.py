@@ -12,15 +12,18 @@ from alembic_guardrails import temporary as package
 from alembic_guardrails.connection import UnreachableError
 from alembic_guardrails.databases import can_connect, locale_options
 from alembic_guardrails.dialects import module_for
-from alembic_guardrails.temporary import mysql, postgresql, temporary_database_beside
-from alembic_guardrails.temporary.base import Provisions, TemporaryServer
-from alembic_guardrails.temporary.build import build_schema
-from alembic_guardrails.temporary.sources import (
+from alembic_guardrails.temporary import (
+    Provisions,
     RevisionSource,
+    TemporaryServer,
     is_created,
     is_mentioned,
+    mysql,
+    postgresql,
     read_sources,
+    temporary_database_beside,
 )
+from alembic_guardrails.temporary.build import build_schema
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import URL, Connection, make_url

@@ -8,11 +8,19 @@ import pytest
 from alembic.util import CommandError
 from alembic_guardrails import snapshot
 from alembic_guardrails.dialects import module_for
-from alembic_guardrails.dump import mysql, postgresql, read_content, read_dump, sqlite
-from alembic_guardrails.dump.base import Dump, Dumper
-from alembic_guardrails.dump.revision import python_literal, write_revision
+from alembic_guardrails.dump import (
+    Dump,
+    Dumper,
+    mysql,
+    postgresql,
+    python_literal,
+    read_content,
+    read_dump,
+    sqlite,
+    write_revision,
+)
 from alembic_guardrails.ignore import IgnoreList
-from alembic_guardrails.schema.base import StoredObject
+from alembic_guardrails.schema import StoredObject
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, NullPool, create_engine, make_url

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from alembic.util import CommandError
-from alembic_guardrails import formatting
-from alembic_guardrails.formatting import format_revision, is_empty, run_ruff
+from alembic_guardrails import files
+from alembic_guardrails.files import format_revision, is_empty, run_ruff
 
 EMPTY = """import sqlalchemy as sa
 from alembic import op
@@ -34,7 +34,7 @@ def revision(tmp_path: Path) -> Path:
 @pytest.fixture
 def without_ruff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have ruff not be installed."""
-    monkeypatch.setattr(formatting, "find_spec", lambda name: None)
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
 
 
 def test_an_empty_revision_keeps_its_imports(

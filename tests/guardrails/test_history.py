@@ -15,13 +15,16 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails.commands.repair import repair
 from alembic_guardrails.commands.verify import verify
-from alembic_guardrails.history.compare import is_same_code
-from alembic_guardrails.history.file import parse, read_ids, write_ids
-from alembic_guardrails.history.git import read_blobs
-from alembic_guardrails.history.mentions import find_mentions
-from alembic_guardrails.history.read import find_folder, read_history
-from alembic_guardrails.history.released import choose_revisions, read_released
-from alembic_guardrails.history.source import assign, find_id
+from alembic_guardrails.history.read import (
+    find_folder,
+    parse_ids,
+    read_history,
+    read_ids,
+    write_ids,
+)
+from alembic_guardrails.history.released import choose_revisions, read_blobs, read_released
+from alembic_guardrails.history.repair import find_mentions
+from alembic_guardrails.history.source import assign, find_id, is_same_code
 from alembic_guardrails.output import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -440,8 +443,8 @@ def test_the_history_file_is_read_as_written(ids: list[str]) -> None:
 
         assert read_ids(folder)[:2] == ((*ids,), True)
         lines = "\r\n".join(f"{each} {'0f' * 32}" for each in ids)
-        assert parse(lines)[:2] == ((*ids,), True)
-        assert parse(f"<<<<<<< HEAD\n{lines}\n=======\n>>>>>>> x\n")[:2] == ((*ids,), False)
+        assert parse_ids(lines)[:2] == ((*ids,), True)
+        assert parse_ids(f"<<<<<<< HEAD\n{lines}\n=======\n>>>>>>> x\n")[:2] == ((*ids,), False)
 
 
 def test_tests_that_name_a_revision(project: Project) -> None:

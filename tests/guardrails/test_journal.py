@@ -4,7 +4,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from alembic_guardrails.guard.catalog import Catalog, fingerprint, identifiers, read_definition
+from alembic_guardrails.guard.catalog import (
+    Catalog,
+    Reads,
+    fingerprint,
+    identifiers,
+    read_definition,
+)
 from alembic_guardrails.guard.effects import (
     FUNCTIONS,
     NOT_FUNCTIONS,
@@ -16,7 +22,6 @@ from alembic_guardrails.guard.effects import (
     reads_session,
 )
 from alembic_guardrails.guard.journal import Entry, cannot_continue, excerpt
-from alembic_guardrails.guard.reads import Reads
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection

@@ -10,10 +10,9 @@ from alembic.util import CommandError
 from alembic_guardrails.commands.lint import lint
 from alembic_guardrails.commands.sql import sql
 from alembic_guardrails.lint import apply_comments, lint_revision
-from alembic_guardrails.lint.columns import widens
-from alembic_guardrails.lint.rule import Reading
+from alembic_guardrails.lint.checks import widens
+from alembic_guardrails.lint.rule import Reading, Source
 from alembic_guardrails.lint.rules import BY_NAME, RULES
-from alembic_guardrails.lint.source import Source
 from alembic_guardrails.offline.recorder import Recorder
 from alembic_guardrails.output import Finding
 from hypothesis import given, settings

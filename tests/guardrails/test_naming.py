@@ -15,11 +15,10 @@ from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 from alembic_guardrails import snapshot
 from alembic_guardrails._alembic import find_convention_names
-from alembic_guardrails.autogenerate.names import leave_names
-from alembic_guardrails.autogenerate.rewrite import tidy
-from alembic_guardrails.history.file import AS_WRITTEN, HEADER, parse, read_ids, write_ids
+from alembic_guardrails.autogenerate.rewrite import leave_names, tidy
+from alembic_guardrails.history.read import AS_WRITTEN, HEADER, parse_ids, read_ids, write_ids
 from alembic_guardrails.offline.recorder import Recorder
-from alembic_guardrails.schema.names import rename_alike
+from alembic_guardrails.schema.compare import rename_alike
 from column_cases import context_for, upgrade
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +63,7 @@ def test_an_older_file_lists_what_the_convention_completes(tmp_path: Path, title
 
 
 def test_a_file_without_a_header_was_written_by_hand() -> None:
-    assert parse("a\nb\n").conventional == ()
+    assert parse_ids("a\nb\n").conventional == ()
 
 
 IDS = st.lists(st.from_regex(r"[a-z0-9]{1,6}", fullmatch=True), unique=True)

@@ -1,7 +1,7 @@
 """Statements that change another database, on servers where that is possible."""
 
 import pytest
-from alembic_guardrails.temporary.other_databases import other_database
+from alembic_guardrails.temporary.build import other_database
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -17,8 +17,7 @@ from alembic_guardrails.commands.lint import lint
 from alembic_guardrails.commands.plan import plan
 from alembic_guardrails.commands.verify import verify
 from alembic_guardrails.lint.rules import RULES
-from alembic_guardrails.output import Code, Finding, Help, Report, Severity, count, publish
-from alembic_guardrails.places import Span
+from alembic_guardrails.output import Code, Finding, Help, Report, Severity, Span, count, publish
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -399,7 +398,7 @@ def test_colors_are_for_terminals(
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql", "mariadb"])
 def test_each_rule_is_explained(project: Project, rule: Any, dialect: str) -> None:
     """By the example in it, for the database of the service if the rule is about it."""
-    from alembic_guardrails.lint.explain import explain_rule
+    from alembic_guardrails.commands.explain import explain_rule
 
     text = "\n".join(explain_rule(rule, dialect))
 

@@ -425,12 +425,12 @@ def downgrade():
 """
 ENV_WITHOUT_EXTRA = """
 from alembic_guardrails import run_migrations
-from alembic_guardrails.autogenerate.sqlite import reflect_actions
+from alembic_guardrails.autogenerate.sqlite import extend_reflection
 from sqlalchemy import MetaData, Table, create_engine, inspect
 
 models = MetaData()
 with create_engine("sqlite:///app.db").connect() as connection:
-    reflect_actions(connection)
+    extend_reflection(connection)
     for table in inspect(connection).get_table_names():
         columns = [column["name"] for column in inspect(connection).get_columns(table)]
         kept = [name for name in columns if (table, name) != ("{table}", "extra")]

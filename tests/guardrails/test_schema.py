@@ -7,8 +7,7 @@ import pytest
 from alembic.util import CommandError
 from alembic_guardrails import differences, snapshot
 from alembic_guardrails.dialects import module_for
-from alembic_guardrails.schema import mysql, postgresql, sqlite
-from alembic_guardrails.schema.base import SchemaReader
+from alembic_guardrails.schema import SchemaReader, mysql, postgresql, sqlite
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine

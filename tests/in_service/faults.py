@@ -650,7 +650,7 @@ def test_success_means_the_revision_that_was_asked_for() -> None:
 
 @on_one_database
 def test_a_connection_used_too_early_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    early = "alembic_guardrails.environment.reflect_actions"
+    early = "alembic_guardrails.environment.extend_reflection"
     monkeypatch.setattr(early, lambda connection: connection.scalar(sa.select(1)))
 
     assert "used the connection before context.configure()" in fail("upgrade", "head")

@@ -51,8 +51,8 @@ def get_plan(context: MigrationContext) -> Plan:
 def set_plan(context: MigrationContext, plan: Plan) -> None:
     """Replace the function that `get_plan` returns.
 
-    The guard wraps each revision through it (`guard/base.py`); `history/moved.py` and
-    `history/superseded.py` check the heads of the database before the first one.
+    The guard wraps each revision through it (`guard/base.py`); `guard/__init__.py` and
+    `history/moved.py` check the heads of the database before the first one.
     """
     # Alembic runs a `StampStep` as well, although its annotation names another step.
     private: Any = context

@@ -8,30 +8,26 @@ from alembic import context
 from alembic.config import Config
 from alembic.util import CommandError, to_list
 from alembic_guardrails._alembic import compare_tables_first
-from alembic_guardrails.autogenerate.expressions import (
-    escape_reflected_defaults,
-    write_expressions_as_they_are,
-)
-from alembic_guardrails.autogenerate.filters import Scope
-from alembic_guardrails.autogenerate.hooks import (
+from alembic_guardrails.autogenerate import (
+    Scope,
     compare_computed_by_asking,
     compare_defaults_by_asking,
     compare_indexes_by_asking,
     compare_type,
+    escape_reflected_defaults,
+    extend_reflection,
+    reading_quietly,
     render_item,
     tidy,
+    write_expressions_as_they_are,
 )
-from alembic_guardrails.autogenerate.mysql import reflect_expressions, reflect_other_columns
-from alembic_guardrails.autogenerate.other_types import naming_other_types
-from alembic_guardrails.autogenerate.postgresql import reflect_collations
-from alembic_guardrails.autogenerate.silence import reading_quietly
-from alembic_guardrails.autogenerate.sqlite import reflect_actions
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.guard import guarding
 from alembic_guardrails.guard.failure import Activity, reporting
 from alembic_guardrails.history.naming import name_as_written
-from alembic_guardrails.own_tables import VERSION_TABLE
+from alembic_guardrails.revisions import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
+from alembic_guardrails.types import naming_other_types
 from sqlalchemy import URL, Connection, MetaData
 
 # Keywords of context.configure() that name the database, which the settings do.
@@ -99,13 +95,9 @@ class Runner:
 
     def run_online(self, connection: Connection) -> None:
         """Run the command on a connection."""
-        reflect_actions(connection)
-        reflect_expressions(connection)
-        reflect_collations(connection)
+        extend_reflection(connection)
         compare_tables_first()
         escape_reflected_defaults()
-        reflect_other_columns(connection)
-
         compare_computed_by_asking()
         target = {"connection": connection}
         with reading_quietly(), naming_other_types(connection):

@@ -8,9 +8,7 @@ from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
 from alembic import op as _op
-from alembic_guardrails.guard import batches as _batches
-from alembic_guardrails.guard import concurrently as _concurrently
-from alembic_guardrails.guard import raw as _raw
+from alembic_guardrails.guard import operations as _operations
 from sqlalchemy import ColumnElement as _ColumnElement
 from sqlalchemy import Delete as _Delete
 from sqlalchemy import Update as _Update
@@ -56,7 +54,7 @@ def backfill(
         CommandError: The statement has no WHERE, or, on PostgreSQL, the revision does anything
             else.
     """
-    _batches.backfill(statement, key, size, pause)
+    _operations.backfill(statement, key, size, pause)
 
 
 def create_index_concurrently(
@@ -94,7 +92,7 @@ def create_index_concurrently(
     """
     context = _op.get_context()
     if context.dialect.name == "postgresql":
-        _concurrently.create_index(context, name, table, columns, schema=schema, **options)
+        _operations.create_index(context, name, table, columns, schema=schema, **options)
     else:
         _op.create_index(name, table, columns, schema=schema, **options)
 
@@ -123,7 +121,7 @@ def drop_index_concurrently(name: str, table: str, *, schema: str | None = None)
     """
     context = _op.get_context()
     if context.dialect.name == "postgresql":
-        _concurrently.drop_index(context, name, table, schema=schema)
+        _operations.drop_index(context, name, table, schema=schema)
     else:
         _op.drop_index(name, table, schema=schema)
 
@@ -142,7 +140,7 @@ def run_sql(statements: _Iterable[str]) -> None:
     Args:
         statements: One statement each, without a semicolon at the end.
     """
-    _raw.run_sql(statements)
+    _operations.run_sql(statements)
 
 
 def require_missing_tables(drops: _Iterable[str]) -> None:
@@ -169,7 +167,7 @@ def require_missing_tables(drops: _Iterable[str]) -> None:
     Raises:
         CommandError: One of the tables exists.
     """
-    _raw.require_missing_tables(drops)
+    _operations.require_missing_tables(drops)
 
 
 def require_empty_tables(drops: _Iterable[str]) -> None:
@@ -196,4 +194,4 @@ def require_empty_tables(drops: _Iterable[str]) -> None:
         IrreversibleError: One of the tables has rows, or the downgrade runs in offline mode
             (`--sql`). The error is a CommandError and a NotImplementedError.
     """
-    _raw.require_empty_tables(drops)
+    _operations.require_empty_tables(drops)

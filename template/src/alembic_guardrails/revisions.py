@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
@@ -11,6 +11,11 @@ from sqlalchemy import String, column, select, table
 
 # A statement that returns the revisions of a database.
 CURRENT = select(column("version_num", String)).select_from(table("alembic_version"))
+
+# The tables that migrations keep for themselves: they belong to no schema that is compared.
+VERSION_TABLE: Final = "alembic_version"
+JOURNAL_TABLE: Final = "alembic_journal"
+OWN_TABLES: Final = frozenset((VERSION_TABLE, JOURNAL_TABLE))
 
 
 @dataclass(frozen=True)

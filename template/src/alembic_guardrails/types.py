@@ -1,8 +1,12 @@
-"""Types of columns that SQLAlchemy does not know, for the models of an existing database."""
+"""Types of columns that SQLAlchemy does not know."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from alembic_guardrails._alembic import NamedNullType
+from alembic_guardrails.dialects import module_for
+from sqlalchemy import Connection, Inspector, Table, event
 
 
 class OtherType(NamedNullType):
@@ -24,3 +28,43 @@ class OtherType(NamedNullType):
     def get_col_spec(self, **options: Any) -> str:
         """Return the name of the type in SQL."""
         return self.spec
+
+
+def read_types(
+    connection: Connection, table: str | None = None
+) -> dict[tuple[str | None, str, str], str]:
+    """Read the types that the columns of a table were declared with; without one, of all tables.
+
+    Returns them by schema, table and column; the schema is None if it is the default one.
+    """
+    rows = connection.execute(
+        module_for("autogenerate", connection.dialect.name).TYPES, {"table": table}
+    ).all()
+    default = connection.dialect.default_schema_name
+    return {
+        (None if schema == default else schema, name, column): str(spec)
+        for schema, name, column, spec in rows
+    }
+
+
+@contextmanager
+def naming_other_types(connection: Connection) -> Iterator[None]:
+    """Have SQLAlchemy read a type that it does not know as `OtherType`, while this lasts.
+
+    Otherwise Alembic writes `NullType` into revisions, with which they cannot be run.
+    """
+
+    def name_type(inspector: Inspector, table: Table, column: dict[str, Any]) -> None:
+        """Replace the type of a reflected column."""
+        is_here = inspector.engine is connection.engine
+        if is_here and column["type"].__visit_name__ == "null":
+            types = read_types(connection, table.name)
+            spec = types.get((table.schema, table.name, column["name"]))
+            if spec is not None:  # on SQLite, a column can be without a type
+                column["type"] = OtherType(spec)
+
+    event.listen(Table, "column_reflect", name_type)
+    try:
+        yield
+    finally:
+        event.remove(Table, "column_reflect", name_type)

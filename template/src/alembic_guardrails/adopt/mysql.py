@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alembic_guardrails.adopt.base import Database
+from alembic_guardrails.adopt import Database
 from alembic_guardrails.autogenerate.mysql import read_index_parts
 from sqlalchemy import (
     JSON,

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from alembic.util import CommandError
-from alembic_guardrails.adopt.base import Database, TableName
+from alembic_guardrails.adopt import Database, TableName
 from alembic_guardrails.ignore import IgnoreList
 from sqlalchemy import (
     ARRAY,

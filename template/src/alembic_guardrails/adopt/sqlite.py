@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from alembic_guardrails._alembic import add_index
-from alembic_guardrails.adopt.base import Database, TableName
+from alembic_guardrails.adopt import Database, TableName
 from alembic_guardrails.autogenerate.sqlite import COMPUTED
 from alembic_guardrails.schema import sqlite as schema
 from sqlalchemy import (

@@ -1,19 +1,23 @@
-"""Whether a column has the type and the default that its model asks for.
+"""Whether a column has the type, the default and the expression that its model asks for.
 
-A database words both in its own way: `'{}'::jsonb`, `('a(b)')`, `current_timestamp()`. Where the
+A database words them in its own way: `'{}'::jsonb`, `('a(b)')`, `current_timestamp()`. Where the
 wording differs, it is asked how it words those of the model.
 """
 
 import re
+import warnings
 from decimal import Decimal
 from typing import Any
 
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import AlterColumnOp, MigrateOperation
 from alembic.runtime.migration import MigrationContext
-from alembic_guardrails.autogenerate.describe import describe_column
-from alembic_guardrails.autogenerate.expressions import unescape_parameters
+from alembic_guardrails._alembic import doubles_percents
+from alembic_guardrails.autogenerate import escape_parameters, unescape_parameters
+from alembic_guardrails.autogenerate.describe import describe_column, describe_columns
 from alembic_guardrails.autogenerate.mysql import default_of
-from sqlalchemy import Column, Connection, Numeric
+from alembic_guardrails.autogenerate.sqlite import has_expression
+from sqlalchemy import Column, Computed, Connection, Numeric, text
 from sqlalchemy.schema import DefaultClause
 from sqlalchemy.types import TypeEngine
 
@@ -153,3 +157,57 @@ def end_of_parentheses(text: str) -> int:
         if depth == 0:
             return part.end()
     return -1
+
+
+def compare_computed(
+    context: AutogenContext,
+    operation: object,
+    schema: str | None,
+    table: str,
+    name: str,
+    inspected: Column[Any],
+    model: Column[Any],
+) -> None:
+    """Warn of a column that is computed in another way than its model says.
+
+    Alembic has no operation that changes the expression of a column.
+    """
+    connection = context.connection
+    if connection is None or not (inspected.computed or model.computed):
+        return
+    if not has_same_expression(connection, inspected, model):
+        place = ".".join(part for part in (schema, table, name) if part)
+        warnings.warn(
+            f"The column {place} is not computed as its model says, which autogenerate cannot"
+            " change: drop the column and add it again, or correct the model",
+            stacklevel=2,
+        )
+
+
+def has_same_expression(connection: Connection, inspected: Column[Any], model: Column[Any]) -> bool:
+    """Whether two columns are computed by the same expression, as far as a database can tell."""
+    if inspected.computed is None or model.computed is None:
+        return False
+    sql = str(
+        model.computed.sqltext.compile(
+            dialect=connection.dialect,
+            compile_kwargs={"literal_binds": True, "include_table": False},
+        )
+    )
+    if doubles_percents(connection.dialect):
+        sql = sql.replace("%%", "%")
+    if connection.dialect.name == "sqlite":
+        return has_expression(connection, inspected, sql)
+    computed = Computed(text(escape_parameters(sql)), persisted=inspected.computed.persisted)
+    table: Any = inspected.table
+    described = describe_columns(
+        connection,
+        [
+            Column(column.name, column.type, *([computed] if column is inspected else []))
+            for column in table.columns
+        ],
+    )
+    for column in described or ():
+        if column["name"] == inspected.name and "computed" in column:
+            return column["computed"]["sqltext"] == str(inspected.computed.sqltext)
+    return True

@@ -1,12 +1,15 @@
-"""How a database words a type and a default: it is asked, by a temporary table."""
+"""How a database words a type, a default and an index: it is asked, by a temporary table."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, Table, inspect
+from alembic_guardrails._alembic import different_index, equal_index
+from sqlalchemy import Column, Connection, Index, MetaData, Table, inspect
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import TypeEngine
 
 NAME = "alembic_guardrails_probe"
@@ -42,3 +45,83 @@ def describe_columns(
     finally:
         if savepoint.is_active:
             savepoint.rollback()
+
+
+class IndexComparison(ABC):
+    """Compares indexes by what a database says of them.
+
+    `compare_texts` is Alembic's own comparison, for what the database cannot be asked.
+    """
+
+    def __init__(
+        self, connection: Connection, compare_texts: Callable[[Index, Index], Any]
+    ) -> None:
+        self.connection = connection
+        self.preparer = connection.dialect.identifier_preparer
+        self.compare_texts = compare_texts
+        self.known: dict[str, dict[str, str]] = {}
+
+    @abstractmethod
+    def definitions(self, table: str) -> dict[str, str]:
+        """Return how the indexes of a table are made, by their names; the table's is quoted."""
+
+    @abstractmethod
+    def word(self, index: Index, table: str) -> list[str]:
+        """Return how the database words an index of the table `NAME`, made like another table.
+
+        There is more than one wording if it words its own wording anew.
+
+        Raises:
+            SQLAlchemyError: It does not take the index.
+        """
+
+    @abstractmethod
+    def word_columns(self, names: list[str], is_unique: bool) -> str:
+        """Return how the database words an index on nothing but columns, whose names are quoted."""
+
+    def compare(self, model: Index, inspected: Index) -> Any:
+        """Return how an index of the database compares with the model's."""
+        table = self.preparer.format_table(inspected.table)  # type: ignore[arg-type]
+        old = self.find(inspected, table)
+        names = self.columns_of(model)
+        if names and old == self.word_columns(names, bool(model.unique)):
+            return equal_index()
+        try:
+            # One that a downgrade drops is not there yet; of others, no model says what they are.
+            before = [old] if old else self.word(self.copy(inspected), table)
+            after = self.word(self.copy(model), table)
+        except SQLAlchemyError:
+            return self.compare_texts(model, inspected)
+        is_same = not set(before).isdisjoint(after)
+        return equal_index() if is_same else different_index(f"{before[0]} to {after[0]}")
+
+    def find(self, index: Index, table: str) -> str | None:
+        """Return how an index of the database is made; None if there is nothing to compare with."""
+        if table not in self.known:
+            self.known[table] = self.definitions(table)
+        return self.known[table].get(str(index.name))
+
+    def columns_of(self, index: Index) -> list[str]:
+        """Return the columns of an index, quoted; none if there are expressions or options."""
+        options = index.dialect_options[self.connection.dialect.name].values()
+        if any(isinstance(option, ClauseElement) or option for option in options):
+            return []
+        columns = [part for part in index.expressions if isinstance(part, Column)]
+        is_plain = len(columns) == len(index.expressions)
+        return [self.preparer.quote(column.name) for column in columns] if is_plain else []
+
+    def copy(self, model: Index) -> Index:
+        """Return the index under another name, on a table of the name `NAME`."""
+        owner: Any = model.table
+        copied = owner.to_metadata(MetaData(), schema=None, name=NAME)
+        columns = [copied.c[part.key] for part in model.expressions if isinstance(part, Column)]
+        # That of Column(index=True) has another name on another table.
+        if len(columns) == len(model.expressions):
+            return Index(f"{NAME}_index", *columns, unique=model.unique, **model.kwargs)
+        [index] = [index for index in copied.indexes if index.name == model.name]
+        index.name = f"{NAME}_index"
+        return index  # type: ignore[no-any-return]
+
+    def create(self, index: Index) -> None:
+        """Create an index on the temporary table."""
+        self.connection.execute(CreateIndex(index))

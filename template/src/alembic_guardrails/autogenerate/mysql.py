@@ -1,9 +1,12 @@
-"""What SQLAlchemy does not read of a MySQL table."""
+"""What autogenerate needs to know of MySQL and MariaDB."""
 
 import re
 from itertools import groupby
 from typing import Any
 
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.ddl.mysql import MySQLModifyColumn
 from alembic.operations.ops import (
     AlterColumnOp,
     CreateUniqueConstraintOp,
@@ -11,9 +14,10 @@ from alembic.operations.ops import (
     MigrateOperation,
 )
 from alembic_guardrails._alembic import doubles_percents, rewrite_statements_of_tables
-from alembic_guardrails.autogenerate.expressions import escape_parameters
-from sqlalchemy import Connection, Dialect, MetaData, Table, text
-from sqlalchemy.schema import CreateTable
+from alembic_guardrails.autogenerate import escape_parameters
+from alembic_guardrails.autogenerate.describe import NAME, IndexComparison
+from sqlalchemy import Connection, Dialect, Index, MetaData, Table, text
+from sqlalchemy.schema import CreateTable, DefaultClause
 from sqlalchemy.types import NullType, TypeEngine
 
 NEEDS_EXPRESSION = re.compile(r".*(BLOB|TEXT|JSON|GEOMETRY|POINT|LINESTRING|POLYGON|COLLECTION)\b")
@@ -30,6 +34,32 @@ TYPES = text("""
 SELECT table_schema, table_name, column_name, column_type FROM information_schema.columns
 WHERE table_name = coalesce(:table, table_name)
 """)
+
+# Texts and names, which are kept, and attributes of columns that SQLAlchemy does not know.
+ATTRIBUTE = re.compile(
+    r"""(?P<kept> '(?:[^'\\]|\\.|'')*' | `(?:[^`]|``)*` )
+    | \ /\*M?!\d+\ (?:INVISIBLE|SRID\ \d+|COMPRESSED|STORAGE\ \w+|COLUMN_FORMAT\ \w+)\ ?\*/
+    | \ (?:INVISIBLE|WITHOUT\ SYSTEM\ VERSIONING)\b
+    | \ DEFAULT\ b'[01]*' | (?<=\ DEFAULT\ NULL)\ ON\ UPDATE\ [\w()]+""",
+    re.DOTALL | re.VERBOSE,
+)
+
+STRING = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
+
+# How SHOW CREATE TABLE writes signs in a text: a backslash or another quote before them.
+SIGN = re.compile(r"[\\'](.)")
+SIGNS = {"n": "\n", "r": "\r", "0": "\0"}
+
+# What `op.alter_column()` has no argument for, as SHOW CREATE TABLE writes it; some of it stands in
+# comments that the server executes. A CHECK is always last.
+ATTRIBUTE_TO_KEEP = re.compile(
+    r"\b(?:INVISIBLE|SRID \d+|COMPRESSED|WITHOUT SYSTEM VERSIONING|STORAGE (?:DISK|MEMORY)"
+    r"|COLUMN_FORMAT (?:FIXED|DYNAMIC)|CHECK \(.*\)$)"
+)
+
+# What SHOW INDEX says of a part of an index, and MySQL alone of an expression.
+PART = ("non_unique", "column_name", "collation", "sub_part", "index_type", "expression")
+SEPARATOR = "; "
 
 
 def read_index_parts(
@@ -52,16 +82,6 @@ def unescape(expression: Any) -> str:
     return re.sub(r"\\(.)", r"\1", str(expression))
 
 
-# Texts and names, which are kept, and attributes of columns that SQLAlchemy does not know.
-ATTRIBUTE = re.compile(
-    r"""(?P<kept> '(?:[^'\\]|\\.|'')*' | `(?:[^`]|``)*` )
-    | \ /\*M?!\d+\ (?:INVISIBLE|SRID\ \d+|COMPRESSED|STORAGE\ \w+|COLUMN_FORMAT\ \w+)\ ?\*/
-    | \ (?:INVISIBLE|WITHOUT\ SYSTEM\ VERSIONING)\b
-    | \ DEFAULT\ b'[01]*' | (?<=\ DEFAULT\ NULL)\ ON\ UPDATE\ [\w()]+""",
-    re.DOTALL | re.VERBOSE,
-)
-
-
 class UnknownType(NullType):
     """A type that SQLAlchemy does not know, and that has arguments."""
 
@@ -77,13 +97,19 @@ class KnownTypes(dict[str, type[TypeEngine[Any]]]):
         return UnknownType
 
 
+def extend_reflection(connection: Connection) -> None:
+    """Have SQLAlchemy read columns and indexes as they are."""
+    reflect_other_columns(connection)
+    reflect_expressions(connection)
+
+
 def reflect_other_columns(connection: Connection) -> None:
     """Have SQLAlchemy read columns that have a type or an attribute which it does not know.
 
     It ends in an error at `vector(3)`, and reads no default and no comment of an invisible column.
     """
     dialect: Any = connection.dialect
-    if dialect.name in ("mysql", "mariadb") and "ischema_names" not in vars(dialect):
+    if "ischema_names" not in vars(dialect):
         dialect.ischema_names = KnownTypes(dialect.ischema_names)
         rewrite_statements_of_tables(dialect, without_attributes)
 
@@ -99,7 +125,7 @@ def reflect_expressions(connection: Connection) -> None:
     It takes columns that stand in expressions for columns of the index. MariaDB has none of these.
     """
     dialect: Any = connection.dialect
-    if dialect.name not in ("mariadb", "mysql") or "get_indexes" in vars(dialect):
+    if "get_indexes" in vars(dialect):
         return
     read = dialect.get_indexes
 
@@ -162,3 +188,143 @@ def is_same_unique(drop: DropIndexOp, create: CreateUniqueConstraintOp) -> bool:
     columns = [column.name for column in index.columns]
     is_plain = drop.kw == {"unique": True} and len(columns) == len(index.expressions)
     return is_plain and columns == [*map(str, create.columns)]
+
+
+class AlterWholeColumnOp(AlterColumnOp):
+    """A change of a column, which is written as SQL with everything that the column is.
+
+    `MODIFY` describes a column anew, and the server forgets what it does not say:
+    https://dev.mysql.com/doc/refman/8.4/en/alter-table.html#alter-table-redefine-column
+    """
+
+    def __init__(self, operation: AlterColumnOp, attributes: list[str]) -> None:
+        vars(self).update(vars(operation))
+        self.attributes = attributes
+
+    def statement(self, dialect: Dialect) -> str:
+        """Return the SQL of the change."""
+        default, nullable = self.modify_server_default, self.modify_nullable
+        element = MySQLModifyColumn(
+            self.table_name,
+            self.column_name,
+            schema=self.schema,
+            type_=self.existing_type if self.modify_type is None else self.modify_type,
+            nullable=self.existing_nullable if nullable is None else nullable,
+            default=self.existing_server_default if default is False else default,
+            autoincrement=self.kw.get("autoincrement"),
+            comment=self.existing_comment if self.modify_comment is False else self.modify_comment,
+        )
+        sql = str(element.compile(dialect=dialect))
+        if doubles_percents(dialect):
+            sql = sql.replace("%%", "%")
+        return " ".join((sql, *self.attributes))
+
+
+@renderers.dispatch_for(AlterWholeColumnOp)
+def render_statement(context: AutogenContext, operation: AlterWholeColumnOp) -> str:
+    """Write the change as SQL."""
+    context.imports.add("from alembic_guardrails.op import run_sql")
+    return f"run_sql([{operation.statement(context.migration_context.dialect)!r}])"
+
+
+def say_whole_column(connection: Connection, operation: AlterColumnOp) -> AlterColumnOp:
+    """Return the change of a column with all that the server would forget of it."""
+    asked = operation.modify_nullable, operation.modify_type, operation.modify_comment
+    definition = "" if asked == (None, None, False) else read_definition(connection, operation)
+    if not definition:
+        return operation
+    plain = without_texts(definition)
+    default = read_value(definition, plain, " DEFAULT ")
+    if default not in ("", "NULL") and not operation.existing_server_default:
+        operation.existing_server_default = DefaultClause(text(escape_parameters(default)))
+    comment = read_value(definition, plain, " COMMENT ")
+    if comment and operation.existing_comment is None:
+        plain_comment = SIGN.sub(lambda sign: SIGNS.get(sign[1], sign[1]), comment[1:-1])
+        operation.existing_comment = plain_comment
+    if " AUTO_INCREMENT" in plain:
+        operation.kw.setdefault("autoincrement", True)
+    found = [definition[match.start() : match.end()] for match in ATTRIBUTE_TO_KEEP.finditer(plain)]
+    changed = read_value(definition, plain, " ON UPDATE ")
+    if changed and default in ("", "NULL"):  # SQLAlchemy reads it as a part of another default
+        found.insert(0, f"ON UPDATE {changed}")
+    return AlterWholeColumnOp(operation, found) if found else operation
+
+
+def read_definition(connection: Connection, operation: AlterColumnOp) -> str:
+    """Read how the server defines a column; empty if there is no such column."""
+    from alembic_guardrails.schema import execute_verbatim
+    from alembic_guardrails.schema.mysql import default_mode, quote_name
+
+    names = [name for name in (operation.schema, operation.table_name) if name]
+    table = ".".join(map(quote_name, names))
+    with default_mode(connection):
+        statement = execute_verbatim(connection, f"SHOW CREATE TABLE {table}").one()[1]
+    column = f"{quote_name(operation.column_name)} "
+    lines = (line.strip().removesuffix(",") for line in str(statement).split("\n"))
+    return next((line for line in lines if line.startswith(column)), "")
+
+
+def without_texts(definition: str) -> str:
+    """Return a definition of the same length, with nothing that means anything in its texts."""
+    return STRING.sub(lambda string: "'" + "x" * (len(string[0]) - 2) + "'", definition)
+
+
+def read_value(definition: str, plain: str, word: str) -> str:
+    """Return what follows a word in a definition, up to the next space outside of parentheses.
+
+    `plain` is the definition without what is in its texts.
+    """
+    begin = plain.find(word) + len(word)
+    if begin < len(word):
+        return ""
+    depth, end = 0, begin
+    while end < len(plain) and (depth or plain[end] not in " ,"):
+        depth += {"(": 1, ")": -1}.get(plain[end], 0)
+        end += 1
+    return definition[begin:end]
+
+
+class MySQLIndexes(IndexComparison):
+    """Compares indexes by what SHOW INDEX says of each of their parts."""
+
+    def definitions(self, table: str) -> dict[str, str]:
+        """Return the parts of the indexes of a table, as text."""
+        found: dict[str, list[str]] = {}
+        for row in self.connection.exec_driver_sql(f"SHOW INDEX FROM {table}").mappings():
+            part = {key.lower(): value for key, value in row.items()}
+            # Ascending is A, or NULL for an array in a temporary table.
+            part["collation"] = "DESC" if part["collation"] == "D" else None
+            # Of temporary tables, the server escapes no quotes of what it shows.
+            if part.get("expression") and table != NAME:
+                part["expression"] = unescape(part["expression"])
+            words = [part[name] for name in PART if part.get(name) is not None]
+            found.setdefault(part["key_name"], []).append(" ".join(map(str, words)))
+        return {name: SEPARATOR.join(parts) for name, parts in found.items()}
+
+    def find(self, index: Index, table: str) -> str | None:
+        """Return the parts of an index, or None if SQLAlchemy has not read all of them.
+
+        No model says `WITHOUT OVERLAPS`, which has the two columns of a period as parts.
+        """
+        found = super().find(index, table)
+        has_all = found and len(found.split(SEPARATOR)) == len(index.expressions)
+        return found if has_all else None
+
+    def word_columns(self, names: list[str], is_unique: bool) -> str:
+        """Return the parts of an index on columns, whose names are as they are."""
+        bare = [name.strip("`").replace("``", "`") for name in names]
+        return SEPARATOR.join(f"{int(not is_unique)} {name} BTREE" for name in bare)
+
+    def word(self, index: Index, table: str) -> list[str]:
+        """Return the parts of an index. No savepoint survives an index on a temporary table."""
+        # LIKE would copy FULLTEXT indexes, which no temporary table has.
+        copy = f"CREATE TEMPORARY TABLE {NAME} AS SELECT * FROM {table} WHERE 1 = 0"  # noqa: S608
+        self.connection.exec_driver_sql(copy)
+        try:
+            self.create(index)
+            return [self.definitions(NAME)[str(index.name)]]
+        finally:
+            self.connection.exec_driver_sql(f"DROP TEMPORARY TABLE {NAME}")
+
+
+INDEX_COMPARISON = MySQLIndexes

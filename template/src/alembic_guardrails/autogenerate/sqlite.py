@@ -1,4 +1,4 @@
-"""What SQLAlchemy does not read of a SQLite table."""
+"""What autogenerate needs to know of SQLite."""
 
 import re
 from collections.abc import Iterable
@@ -23,6 +23,9 @@ TYPES = text("""
 
 # In the definition of a column as `schema/sqlite.py` writes it.
 COMPUTED = re.compile(r"\bas \((.*)\)")
+
+# SQLAlchemy reads nothing of SQLite's indexes but columns, so that there is nothing to compare.
+INDEX_COMPARISON = None
 
 
 def has_unnamed(connection: Connection, table: str, operation: MigrateOperation) -> bool:
@@ -60,14 +63,14 @@ def has_unnamed_unique(connection: Connection, table: str, columns: list[str]) -
     )
 
 
-def reflect_actions(connection: Connection) -> None:
+def extend_reflection(connection: Connection) -> None:
     """Have SQLAlchemy read ON DELETE and ON UPDATE of foreign keys that stand at a column.
 
     On SQLite it reads them only of foreign keys that stand at the table, so that Alembic would see
     a change where there is none.
     """
     dialect: Any = connection.dialect
-    if dialect.name != "sqlite" or "get_foreign_keys" in vars(dialect):
+    if "get_foreign_keys" in vars(dialect):
         return
     read = dialect.get_foreign_keys
 

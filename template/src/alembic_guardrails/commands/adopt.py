@@ -63,7 +63,7 @@ def adopt(
     inventory = read(url, lambda connection: read_inventory(connection, ignore_list, selection))
     revision = bases[0] if bases else write_baseline(config, url, inventory, ignore_list, dry_run)
     if bases:
-        from alembic_guardrails.adopt.confirm import confirm
+        from alembic_guardrails.adopt.prove import confirm
 
         confirm(config, url, revision, inventory, ignore_list)
     if dry_run:

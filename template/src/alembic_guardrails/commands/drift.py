@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError, to_list
 from alembic_guardrails.connection import run_with_connection
 from alembic_guardrails.errors import reason
-from alembic_guardrails.history.current import read_current
+from alembic_guardrails.history.moved import read_current
 from alembic_guardrails.ignore import read_ignore_list
 from alembic_guardrails.offline import run_offline
 from alembic_guardrails.output import (
@@ -23,8 +23,7 @@ from alembic_guardrails.output import (
     sentence,
 )
 from alembic_guardrails.schema import reword_views, snapshot
-from alembic_guardrails.schema.compare import Difference, find_differences
-from alembic_guardrails.schema.names import rename_alike
+from alembic_guardrails.schema.compare import Difference, find_differences, rename_alike
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.temporary import temporary_database_beside
 from alembic_guardrails.temporary.build import build_schema

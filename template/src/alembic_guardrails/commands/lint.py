@@ -9,11 +9,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic_guardrails.history.released import choose_revisions
-from alembic_guardrails.lint import apply_comments, lint_revision
-from alembic_guardrails.lint.rule import Reading
+from alembic_guardrails.lint import apply_comments, lint_revision, read_ignored
+from alembic_guardrails.lint.rule import Reading, Source
 from alembic_guardrails.lint.rules import BY_NAME
-from alembic_guardrails.lint.settings import read_ignored
-from alembic_guardrails.lint.source import Source
 from alembic_guardrails.offline import run_offline
 from alembic_guardrails.offline.recorder import Recorder
 from alembic_guardrails.output import Finding, Report, add_format_argument, count, publish

@@ -12,15 +12,14 @@ from alembic_guardrails.commands.lint import SUMMARIES, read_revisions
 from alembic_guardrails.commands.sql import render
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.errors import reason
-from alembic_guardrails.history.current import read_current
+from alembic_guardrails.history.moved import read_current
 from alembic_guardrails.history.released import choose_revisions
-from alembic_guardrails.lint.settings import read_ignored
+from alembic_guardrails.lint import read_ignored
 from alembic_guardrails.offline import run_offline
 from alembic_guardrails.output import add_format_argument, publish
-from alembic_guardrails.own_tables import VERSION_TABLE
-from alembic_guardrails.plan import find_pending, measure, read_sizes
-from alembic_guardrails.plan.base import Planned, PlannedRevision
+from alembic_guardrails.plan import Planned, PlannedRevision, find_pending, measure, read_sizes
 from alembic_guardrails.plan.render import RULES, WRITE, Plan, as_report
+from alembic_guardrails.revisions import VERSION_TABLE
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.statements import split
 from alembic_guardrails.temporary import temporary_database_beside

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from alembic.config import Config
 from alembic.util import CommandError
-from alembic_guardrails.formatting import format_revision
-from alembic_guardrails.history.write import add_to_history
+from alembic_guardrails.files import format_revision
+from alembic_guardrails.history.repair import add_to_history
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from alembic_guardrails.history.mentions import find_mentions
-from alembic_guardrails.history.plan import Plan, compare, follow_moves, plan_repair
 from alembic_guardrails.history.read import History, arrange, find_folder, read_files
 from alembic_guardrails.history.released import assume_released, check_released, read_released
-from alembic_guardrails.history.write import write_plan
+from alembic_guardrails.history.repair import (
+    Plan,
+    compare,
+    find_mentions,
+    follow_moves,
+    plan_repair,
+    write_plan,
+)
 from alembic_guardrails.output import count, relative
 
 

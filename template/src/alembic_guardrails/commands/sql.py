@@ -10,8 +10,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails.history.released import choose_revisions
-from alembic_guardrails.offline import run_offline
-from alembic_guardrails.offline.failure import describe_failure
+from alembic_guardrails.offline import describe_failure, run_offline
 from alembic_guardrails.revisions import read_bases
 
 

@@ -5,16 +5,18 @@ from argparse import ArgumentParser
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from alembic_guardrails.history.check import check_history
-from alembic_guardrails.history.file import NAME
-from alembic_guardrails.history.read import read_history
-from alembic_guardrails.history.squash.build import build, compare
-from alembic_guardrails.history.squash.choose import Choice, choose, require_committed
-from alembic_guardrails.history.squash.describe import describe
-from alembic_guardrails.history.squash.exchange import (
+from alembic_guardrails.history.read import NAME, read_history
+from alembic_guardrails.history.repair import check_history
+from alembic_guardrails.history.squash import (
+    Choice,
+    build,
+    choose,
+    compare,
     delete_leftovers,
+    describe,
     exchange,
     finish,
+    require_committed,
     trying,
     write_squashed,
 )

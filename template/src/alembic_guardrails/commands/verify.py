@@ -3,17 +3,16 @@
 from argparse import ArgumentParser
 
 from alembic.config import Config
-from alembic_guardrails.history.check import check_history
-from alembic_guardrails.history.errors import HistoryError
-from alembic_guardrails.history.read import read_history
+from alembic_guardrails.history.read import HistoryError, read_history
+from alembic_guardrails.history.repair import check_history
 from alembic_guardrails.output import (
     Finding,
     Report,
+    Span,
     add_format_argument,
     count,
     publish,
 )
-from alembic_guardrails.places import Span
 
 
 def add_arguments(parser: ArgumentParser) -> None:

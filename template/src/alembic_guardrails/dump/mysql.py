@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from graphlib import TopologicalSorter
 
 from alembic.util import CommandError
-from alembic_guardrails.dump.base import (
+from alembic_guardrails.dump import (
     Counter,
     Dump,
     TableRows,
@@ -14,7 +14,7 @@ from alembic_guardrails.dump.base import (
     select_rows,
 )
 from alembic_guardrails.ignore import IgnoreList
-from alembic_guardrails.schema.base import StoredObject, as_text, execute_verbatim
+from alembic_guardrails.schema import StoredObject, as_text, execute_verbatim
 from alembic_guardrails.schema.mysql import (
     default_mode,
     quote_name,

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alembic.util import CommandError
-from alembic_guardrails.dump.base import Counter, Dump
+from alembic_guardrails.dump import Counter, Dump
 from alembic_guardrails.ignore import IgnoreList
-from alembic_guardrails.own_tables import OWN_TABLES
-from alembic_guardrails.schema.base import execute_verbatim
+from alembic_guardrails.revisions import OWN_TABLES
+from alembic_guardrails.schema import execute_verbatim
 from sqlalchemy import URL, Connection, text
 
 # What reaches a PostgreSQL server, of all that the URL of a driver can say:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from alembic.util import CommandError
-from alembic_guardrails.dump.base import (
+from alembic_guardrails.dump import (
     Counter,
     Dump,
     TableRows,

@@ -1,9 +1,11 @@
 """What the guard does on every database."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
+from random import uniform
 from typing import ClassVar, cast
 
 from alembic.config import Config
@@ -11,10 +13,8 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.util import CommandError
 from alembic_guardrails._alembic import get_plan, is_stamp, set_plan
 from alembic_guardrails.errors import error_code
-from alembic_guardrails.guard.failure import Activity
-from alembic_guardrails.guard.heads import HeadsCheck, name_heads
-from alembic_guardrails.guard.locks import acquire, logger
-from alembic_guardrails.output.finding import count
+from alembic_guardrails.guard.failure import Activity, logger
+from alembic_guardrails.output import count
 from alembic_guardrails.settings import MigrationSettings
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
@@ -227,3 +227,106 @@ def is_repeatable(step: MigrationStep) -> bool:
     """Whether a revision's file says `repeatable = True`; a stamp has no revision."""
     revision = getattr(step, "revision", None)
     return bool(getattr(getattr(revision, "module", None), "repeatable", False))
+
+
+class LockNotAvailableError(Exception):
+    """Another session holds a lock that a revision needs, so the revision can be run again."""
+
+
+def format_milliseconds(seconds: float) -> str:
+    """Return a time as PostgreSQL writes it, rounded up, because 0 would mean no limit."""
+    return f"{math.ceil(seconds * 1000)}ms"
+
+
+def acquire(
+    try_lock: Callable[[], bool], holder: str, seconds: float, describe_state: Callable[[], str]
+) -> float:
+    """Call `try_lock` until it returns True, for `seconds` at most; return how long that took.
+
+    `describe_state` says for the message what the command has changed.
+
+    Raises:
+        CommandError: The holder, another session, has not released the lock in that time.
+    """
+    started = time.monotonic()
+    deadline = started + seconds
+    is_logged = False
+    while not try_lock():
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"{holder.capitalize()} still holds the lock on this database after {seconds:g} s."
+                f" {describe_state()} Run the command again when it has finished."
+            )
+        if not is_logged:
+            logger.warning("Waiting for %s on this database to finish", holder)
+            is_logged = True
+        time.sleep(uniform(0.05, 0.15))  # noqa: S311
+    return time.monotonic() - started if is_logged else 0
+
+
+def retry(step: str, attempt: Callable[[], None], settings: MigrationSettings) -> float:
+    """Call `attempt` again, after growing pauses, while a lock is not available.
+
+    Returns how many seconds were lost, failed attempts included. `step` names the revision in
+    messages.
+
+    Raises:
+        CommandError: The lock was not available for as long as `migration_wait` says.
+    """
+    seconds = settings.migration_wait
+    started = last = time.monotonic()
+    deadline = started + seconds
+    pause = settings.migration_lock_timeout
+    while True:
+        try:
+            attempt()
+            return last - started
+        except LockNotAvailableError as error:
+            pause = min(pause * 2, 5)
+            if time.monotonic() + pause > deadline:
+                raise CommandError(
+                    f"{step}: other sessions held a lock that it needs for {seconds:g} s ({error})."
+                    " Run the command again when they have finished."
+                ) from error
+            logger.warning("%s: a lock is not available, trying again", step)
+            time.sleep(uniform(pause / 2, pause))  # noqa: S311
+            last = time.monotonic()
+
+
+def name_heads(heads: Collection[str]) -> str:
+    """Return the ids of heads as messages show them."""
+    return ", ".join(sorted(heads)) or "base"
+
+
+class HeadsCheck:
+    """Records the heads after each step, and compares them with the database at the end."""
+
+    def __init__(self, context: MigrationContext) -> None:
+        self.context = context
+        self.expected: set[str] | None = None
+        callbacks = context.on_version_apply_callbacks
+        context.on_version_apply_callbacks = (*callbacks, self.record)
+
+    def record(self, *, heads: set[str], **details: object) -> None:
+        """Record the heads that Alembic writes with a step."""
+        self.expected = heads
+
+    def check(self) -> None:
+        """Read the heads from the database in a transaction of their own, and compare them.
+
+        Raises:
+            CommandError: The database is at other revisions.
+        """
+        connection = self.context.connection
+        if self.expected is None or connection is None:
+            return
+        connection.rollback()
+        current = set(self.context.get_current_heads())
+        connection.rollback()
+        if current != self.expected:
+            raise CommandError(
+                f"The database is at {name_heads(current)}, not at {name_heads(self.expected)}: a"
+                " revision ended the transaction, or"
+                " another session wrote to alembic_version. Compare the schema with the revision,"
+                " then run the command again."
+            )

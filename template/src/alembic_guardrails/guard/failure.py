@@ -18,8 +18,10 @@ from alembic.runtime.migration import MigrationStep
 from alembic.script.revision import MultipleHeads
 from alembic.util import CommandError
 from alembic_guardrails.errors import error_code
-from alembic_guardrails.guard.locks import logger
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+# A child of Alembic's own logger, which alembic.ini shows.
+logger = logging.getLogger("alembic.guard")
 
 CONNECTION_LOST = (
     "Check the database server, then run the command again. `alembic current` shows the revision."

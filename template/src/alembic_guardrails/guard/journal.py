@@ -16,7 +16,13 @@ from typing import Any, NamedTuple
 from alembic.util import CommandError
 from alembic_guardrails._alembic import wrap_result
 from alembic_guardrails.errors import error_code
-from alembic_guardrails.guard.catalog import LOCK_ERRORS, Catalog, fingerprint, read_definition
+from alembic_guardrails.guard.catalog import (
+    LOCK_ERRORS,
+    Catalog,
+    Reads,
+    fingerprint,
+    read_definition,
+)
 from alembic_guardrails.guard.effects import (
     Action,
     Effect,
@@ -24,7 +30,6 @@ from alembic_guardrails.guard.effects import (
     read_effect,
     reads_session,
 )
-from alembic_guardrails.guard.reads import Reads
 from alembic_guardrails.statements import Kind, Statement, split
 from sqlalchemy import (
     Column,

@@ -1,12 +1,18 @@
 """The guard on MySQL and MariaDB."""
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, cast
 
-from alembic_guardrails.errors import error_code
-from alembic_guardrails.guard.base import BaseGuard
+from alembic_guardrails.errors import error_code, reason
+from alembic_guardrails.guard.base import (
+    BaseGuard,
+    LockNotAvailableError,
+    format_milliseconds,
+    retry,
+)
 from alembic_guardrails.guard.catalog import LOCK_ERRORS
 from alembic_guardrails.guard.failure import (
     CONNECTION_LOST,
@@ -15,14 +21,39 @@ from alembic_guardrails.guard.failure import (
     READ_ONLY,
 )
 from alembic_guardrails.guard.journal import WAYS_OUT, Journal
-from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
-from alembic_guardrails.guard.zero_dates import has_dates, refuses_dates, zero_dates_allowed
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 # ER_GTID_UNSAFE_NON_TRANSACTIONAL_TABLE, which says what is wrong, but not what to do.
 MIXED_ENGINES = (
     "Change the engine of tables without transactions to InnoDB before this revision, also of "
     "those that triggers write to."
+)
+
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+ER_INVALID_DEFAULT = 1067
+ER_TRUNCATED_WRONG_VALUE = 1292
+
+# Modes that refuse every change of a table with such a date in a default or in a row, whatever the
+# change is about: https://dev.mysql.com/doc/refman/8.4/en/sql-mode.html. TRADITIONAL stands for
+# several, which the mode names as well.
+FORBIDDING = {"NO_ZERO_DATE", "NO_ZERO_IN_DATE", "TRADITIONAL"}
+
+DATE_COLUMNS = """
+SELECT 1 FROM information_schema.columns WHERE table_schema = database()
+AND data_type IN ('date', 'datetime', 'timestamp') AND {condition} LIMIT 1
+"""
+
+WITH_DEFAULT = text(DATE_COLUMNS.format(condition="column_default LIKE '%-00%'"))
+
+NAMED = text(DATE_COLUMNS.format(condition="column_name = :name"))
+
+# How the server says which column has such a row.
+IN_COLUMN = re.compile(r"'\d+-\d\d-\d\d.*' for column (?:`[^`]*`\.)*[`'](?P<name>.+?)[`'] at row")
+
+# What copies the rows of a table, or repeats its columns.
+CHANGE = re.compile(
+    r"\s*(?:ALTER|CREATE\s+(?:UNIQUE\s+|FULLTEXT\s+)?INDEX|DROP\s+INDEX)\b", re.IGNORECASE
 )
 
 
@@ -161,3 +192,36 @@ class MySQLGuard(BaseGuard):
 
 
 GUARD = MySQLGuard
+
+
+def refuses_dates(statement: str, error: Exception) -> bool:
+    """Whether the error of a change of a table may be about dates that `sql_mode` forbids."""
+    codes = (ER_INVALID_DEFAULT, ER_TRUNCATED_WRONG_VALUE)
+    return error_code(error) in codes and CHANGE.match(statement) is not None
+
+
+def has_dates(connection: Connection, error: Exception) -> bool:
+    """Whether the database has a column of dates already that the error is about."""
+    if error_code(error) == ER_INVALID_DEFAULT:
+        return connection.scalar(WITH_DEFAULT) is not None
+    found = IN_COLUMN.search(reason(error))
+    return found is not None and connection.scalar(NAMED, {"name": found["name"]}) is not None
+
+
+@contextmanager
+def zero_dates_allowed(
+    connection: Connection, unobserved: Callable[[], AbstractContextManager[None]]
+) -> Iterator[None]:
+    """Take the modes that forbid such dates out of the session, and put them back.
+
+    `unobserved` makes a context in which statements are not the revision's own.
+    """
+    with unobserved():
+        mode = str(connection.exec_driver_sql("SELECT @@SESSION.sql_mode").scalar())
+        allowing = ",".join(name for name in mode.split(",") if name not in FORBIDDING)
+        connection.exec_driver_sql(f"SET SESSION sql_mode = '{allowing}'")
+    try:
+        yield
+    finally:
+        with unobserved():
+            connection.exec_driver_sql(f"SET SESSION sql_mode = '{mode}'")

@@ -9,14 +9,18 @@ from typing import ClassVar
 from alembic.util import CommandError
 from alembic_guardrails._alembic import restart_transaction
 from alembic_guardrails.errors import error_code
-from alembic_guardrails.guard.base import BaseGuard
+from alembic_guardrails.guard.base import (
+    BaseGuard,
+    LockNotAvailableError,
+    format_milliseconds,
+    retry,
+)
 from alembic_guardrails.guard.failure import (
     CONNECTION_LOST,
     DATABASE_FULL,
     NO_PRIVILEGE,
     READ_ONLY,
 )
-from alembic_guardrails.guard.locks import LockNotAvailableError, format_milliseconds, retry
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 

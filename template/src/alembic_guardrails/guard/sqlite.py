@@ -6,9 +6,8 @@ from typing import Any
 from alembic.util import CommandError
 from alembic_guardrails._alembic import take_over_batches
 from alembic_guardrails.guard.base import BaseGuard
-from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY
-from alembic_guardrails.guard.locks import logger
-from alembic_guardrails.rebuild.batch import change_table
+from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY, logger
+from alembic_guardrails.rebuild.operations import change_table
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 

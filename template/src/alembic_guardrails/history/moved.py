@@ -1,24 +1,73 @@
-"""Databases that ran a revision before `repair` moved it, and so can lack what comes before it.
+"""Steps of Alembic that change other rows of the version table than Alembic would choose."""
 
-Such a database is at the old id of the revision, as at one side of a fork. What it lacks can run on
-top of what it has, as after `alembic merge`; or what it has is taken back, and all runs in order.
-Neither is right for every pair of revisions: Alembic does what its user names, and every command
-says what that can be.
-"""
-
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import wraps
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext, MigrationStep, StampStep
-from alembic.script import ScriptDirectory
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep, StampStep
+from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionMap
 from alembic.util import CommandError, to_tuple
 from alembic_guardrails._alembic import get_plan, set_plan
+from alembic_guardrails.guard import check_not_superseded
 from alembic_guardrails.history.read import describe, find_lineage, needed_by
-from alembic_guardrails.history.steps import RowsStep
-from alembic_guardrails.revisions import Place, read_moved
+from alembic_guardrails.revisions import CURRENT, VERSION_TABLE, Place, read_moved
+from sqlalchemy import Connection, inspect
 
 Rows = frozenset[str]
+
+
+class RowsStep(RevisionStep):
+    """Runs a revision, and replaces the rows `gone` by the rows `new`."""
+
+    def __init__(
+        self,
+        revision_map: RevisionMap,
+        script: Script,
+        is_upgrade: bool,
+        gone: Sequence[str],
+        new: Sequence[str],
+    ) -> None:
+        super().__init__(revision_map, script, is_upgrade)
+        self.gone, self.new = [*gone], [*new]
+
+    def should_create_branch(self, heads: set[str]) -> bool:
+        """Whether to insert a row, and to change no other."""
+        return not self.gone
+
+    def should_delete_branch(self, heads: set[str]) -> bool:
+        """Whether to delete a row, and to change no other."""
+        return not self.new
+
+    def should_merge_branches(self, heads: set[str]) -> bool:
+        """Whether to replace several rows by one."""
+        return len(self.gone) > 1
+
+    def should_unmerge_branches(self, heads: set[str]) -> bool:
+        """Whether to replace a row by several."""
+        return len(self.new) > 1
+
+    @property
+    def insert_version_num(self) -> str:
+        """The row to insert."""
+        return self.new[0]
+
+    @property
+    def delete_version_num(self) -> str:
+        """The row to delete."""
+        return self.gone[0]
+
+    def update_version_num(self, heads: Any) -> tuple[str, str]:
+        """Return a row, and what replaces it."""
+        return self.gone[0], self.new[0]
+
+    def merge_branch_idents(self, heads: set[str]) -> tuple[list[str], str, str]:
+        """Return the rows to delete, and one that another replaces."""
+        return self.gone[:-1], self.gone[-1], self.new[0]
+
+    def unmerge_branch_idents(self, heads: set[str]) -> tuple[str, str, tuple[str, ...]]:
+        """Return a row, what replaces it, and the rows to insert."""
+        return self.gone[0], self.new[-1], tuple(self.new[:-1])
 
 
 class Database:
@@ -201,3 +250,17 @@ def find_revision(directory: ScriptDirectory, name: Any) -> str | None:
     except CommandError:
         return None
     return script.revision if script else None
+
+
+def read_current(directory: ScriptDirectory, connection: Connection) -> list[str] | None:
+    """Return the revisions of the database; None if Alembic has never run there.
+
+    Raises:
+        CommandError: A revision was moved or superseded; the message says what the database needs.
+    """
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    current = [*connection.scalars(CURRENT)]
+    check_not_superseded(directory, current)
+    check_not_moved(directory, current)
+    return current

@@ -70,8 +70,7 @@ def is_conventional(context: MigrationContext, script: Script) -> bool:
         return False
     if RECORDED not in context.opts:
         # Commands that run no revision do without.
-        from alembic_guardrails.history.file import read_ids
-        from alembic_guardrails.history.read import find_folder
+        from alembic_guardrails.history.read import find_folder, read_ids
 
         context.opts[RECORDED] = {*read_ids(find_folder(context.script)).conventional}
     return script.revision in context.opts[RECORDED]

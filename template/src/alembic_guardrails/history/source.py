@@ -1,7 +1,18 @@
-"""What the file of a revision assigns to its names, read and changed without running it."""
+"""What the file of a revision assigns and creates, read and changed without running it."""
 
 import ast
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+NAME = r"""((?:"[^"]+"|`[^`]+`|\[[^]]+\]|[\w.$])+)"""
+
+CREATE_TABLE = re.compile(
+    rf"CREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{NAME}(?!\s+PARTITION\s+OF)",
+    re.IGNORECASE,
+)
+
+PARTITION = re.compile(rf"ATTACH\s+PARTITION\s+{NAME}", re.IGNORECASE)
 
 
 def find_values(tree: ast.Module, name: str) -> Iterator[ast.expr]:
@@ -79,3 +90,90 @@ def write(value: object) -> bytes:
             return b"{" + items[0] + b"}"
         return b"{\n" + b"".join(b"    %s,\n" % item for item in items) + b"}"
     return text.encode()
+
+
+class Essence(ast.NodeTransformer):
+    """Removes from a syntax tree what does nothing: docstrings, and how a text was written."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Remove statements without effect from the body of a node."""
+        super().generic_visit(node)
+        for name in ("body", "orelse", "finalbody"):
+            statements = getattr(node, name, None)
+            if isinstance(statements, list):
+                setattr(node, name, [*filter(has_effect, statements)])
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Forget the prefix `u` of a text."""
+        return ast.Constant(node.value)
+
+
+def has_effect(statement: ast.stmt) -> bool:
+    """Whether a statement is more than a docstring or `pass`."""
+    is_constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return not (is_constant or isinstance(statement, ast.Pass))
+
+
+def dump_code(source: bytes, ignored: Collection[str] = ()) -> str:
+    """Return the syntax tree of a file as text, without what does nothing.
+
+    The values of names that are ignored are left out.
+
+    Raises:
+        SyntaxError: The file is no Python.
+        ValueError: It has a null byte.
+    """
+    tree = ast.parse(source)
+    values = {value for name in ignored for value in find_values(tree, name)}
+    tree.body = [each for each in tree.body if getattr(each, "value", None) not in values]
+    return ast.dump(Essence().visit(tree))
+
+
+def is_same_code(one: bytes, other: bytes, ignored: Collection[str] = ()) -> bool:
+    """Whether two files differ in comments, docstrings, format and ignored names at most."""
+    if one == other:
+        return True
+    try:
+        return dump_code(one, ignored) == dump_code(other, ignored)
+    except (SyntaxError, ValueError):
+        return False
+
+
+def created_tables(revisions: Iterable[str]) -> set[str]:
+    """Return the tables that revisions create or rename, read from their source.
+
+    Where a name is computed, every text in the revision may be it. Partitions are not tables of
+    their own.
+    """
+    created: set[str] = set()
+    for source in revisions:
+        nodes = [*ast.walk(ast.parse(source))]
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant) and node.value}
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Attribute(attr="create_table" | "Table"), args=[name, *_]):
+                    created.update(full_names(name, node.keywords, texts))
+                case ast.Call(func=ast.Attribute(attr="rename_table"), args=[_, name, *_]):
+                    created.update(full_names(name, node.keywords, texts))
+                case ast.Constant(value=str(sql)):
+                    created |= set(map(unquoted, CREATE_TABLE.findall(sql)))
+                    created -= set(map(unquoted, PARTITION.findall(sql)))
+    return created
+
+
+def full_names(
+    name: ast.expr, keywords: Iterable[ast.keyword], texts: Iterable[Any]
+) -> Iterator[str]:
+    """Yield the name of a table that a call gives, with its schema."""
+    schemas = [keyword.value for keyword in keywords if keyword.arg == "schema"]
+    schema = [
+        str(given.value) for given in schemas if isinstance(given, ast.Constant) and given.value
+    ]
+    for text in [name.value] if isinstance(name, ast.Constant) else texts:
+        yield ".".join([*schema, str(text)])
+
+
+def unquoted(name: str) -> str:
+    """Return a table's name without quotes, and without the schema that goes without saying."""
+    return re.sub(r'[`"\[\]]', "", name).removeprefix("public.")

@@ -10,9 +10,16 @@ from copy import copy
 from typing import Any
 
 from alembic.operations import ops
-from alembic_guardrails.lint.names import find_unnamed
-from alembic_guardrails.lint.rule import Reading, Rule
-from alembic_guardrails.lint.subject import NAME, Subject, main_statement, read_subject, unquote
+from alembic_guardrails.lint.checks import find_unnamed
+from alembic_guardrails.lint.rule import (
+    NAME,
+    Reading,
+    Rule,
+    Subject,
+    main_statement,
+    read_subject,
+    unquote,
+)
 from alembic_guardrails.lint.write import (
     add_column,
     allow,
@@ -31,7 +38,7 @@ from alembic_guardrails.lint.write import (
 )
 from alembic_guardrails.offline.recorder import Step
 from alembic_guardrails.offline.tables import render_default
-from alembic_guardrails.output.finding import Code, Help
+from alembic_guardrails.output import Code, Help
 from sqlalchemy import BigInteger, Computed, Identity
 from sqlalchemy.types import TypeEngine
 

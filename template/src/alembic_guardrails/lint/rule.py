@@ -1,18 +1,182 @@
-"""What a rule of lint is."""
+"""What a rule of lint is, what the source of a revision says, and what its steps are about."""
 
+import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+import tokenize
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
+from typing import NamedTuple
 
 from alembic.operations import MigrateOperation, ops
-from alembic_guardrails.lint.source import Source
 from alembic_guardrails.offline.recorder import Recording, Step
 from alembic_guardrails.offline.tables import table_of
-from alembic_guardrails.output.finding import Help, Severity, sentence
+from alembic_guardrails.output import Help, Severity, Span, sentence, span_of_node
+from alembic_guardrails.statements import Kind, Statement
 from sqlalchemy import Dialect
 
+ALLOW = re.compile(r"# allow: ([a-z-]+(?:, [a-z-]+)*)")
+
+CHANGES_ROWS = re.compile(r"\s*(?:DELETE|INSERT|MERGE|REPLACE|UPDATE)\b", re.IGNORECASE)
+
+STATEMENT_MAKERS = {"delete", "insert", "merge", "update"}
+
+WRITERS = {"add", "add_all", "bulk_insert", "exec_driver_sql", "execute", "scalar", "scalars"}
+
+LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+
 DATABASES = ("postgresql", "mysql", "sqlite")
+
+NAME = r"(?:[\w$]+|\"[^\"]+\"|`[^`]+`|\[[^\]]+\])"
+TABLE = rf"(?P<table>{NAME}(?:\.{NAME})?)"
+ALTER = rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?{TABLE}\s+"
+COLUMN = rf"(?:COLUMN\s+)?(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?P<column>{NAME})"
+
+# What statements of a revision's own are about. The first pattern that matches counts.
+CONSTRAINT = re.compile(
+    ALTER + rf"(?:ADD|DROP)\s+CONSTRAINT\s+(?:IF\s+EXISTS\s+)?(?P<constraint>{NAME})", re.IGNORECASE
+)
+KEYWORDS = r"(?:CHECK|CONSTRAINT|FOREIGN|INDEX|KEY|PARTITION|PRIMARY|UNIQUE)\b"
+ALTERED = re.compile(
+    ALTER + rf"(?:ADD|ALTER|CHANGE|DROP|MODIFY|RENAME)\s+(?!{KEYWORDS}|TO\b|AS\b){COLUMN}",
+    re.IGNORECASE,
+)
+INDEX = re.compile(
+    r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"
+    rf"(?P<index>{NAME})\s+ON\s+(?:ONLY\s+)?{TABLE}",
+    re.IGNORECASE,
+)
+OF_TABLE = re.compile(
+    rf"{ALTER}"
+    rf"|(?:DROP|TRUNCATE|RENAME|LOCK|OPTIMIZE|REINDEX)\s+TABLES?\s+(?:IF\s+EXISTS\s+)?{TABLE}"
+    rf"|(?:UPDATE|DELETE\s+FROM|TRUNCATE|LOCK|VACUUM\s+FULL|CLUSTER)\s+(?:ONLY\s+)?{TABLE}".replace(
+        "?P<table>", ""
+    ),
+    re.IGNORECASE,
+)
+OBJECT = re.compile(
+    r"(?:ALTER|DROP)\s+(?:MATERIALIZED\s+)?(?P<kind>DATABASE|DOMAIN|FUNCTION|SCHEMA|TYPE|VIEW)\s+"
+    rf"(?:IF\s+EXISTS\s+)?(?P<name>{NAME}(?:\.{NAME})?)",
+    re.IGNORECASE,
+)
+
+
+class Allow(NamedTuple):
+    """A comment that allows what a rule forbids: in these lines, or in all of the revision."""
+
+    rule: str
+    span: Span
+    lines: range | None
+
+    def covers(self, rule: str, line: int) -> bool:
+        """Whether a finding is allowed."""
+        return rule == self.rule and (self.lines is None or line in self.lines)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source of a revision."""
+
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        return ast.parse(self.text)
+
+    @cached_property
+    def allows(self) -> list[Allow]:
+        """The comments `# allow: rule`.
+
+        One on a line of its own counts for the revision, one behind code for its statement.
+        """
+        found: list[Allow] = []
+        for token in tokenize.generate_tokens(StringIO(self.text).readline):
+            if token.type != tokenize.COMMENT:
+                continue
+            line, column = token.start
+            is_alone = not token.line[:column].strip()
+            lines = None if is_alone else self.statement_at(line)
+            span = Span(line, column + 1, line, token.end[1] + 1)
+            for rules in ALLOW.findall(token.string):
+                found += [Allow(rule, span, lines) for rule in rules.split(", ")]
+        return found
+
+    def statement_at(self, line: int) -> range:
+        """Return the lines of the statement at a line; of a block, those of its first line."""
+        spans: list[range] = []
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.stmt):
+                body = getattr(node, "body", None)
+                end = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+                spans.append(range(node.lineno, max(end, node.lineno) + 1))
+        around = [span for span in spans if line in span]
+        return max(around, key=lambda span: span.start, default=range(line, line + 1))
+
+    def unreached_writes(self, reached: Collection[int], direction: str) -> Iterator[Span]:
+        """Yield where loops write rows that no line in `reached` belongs to.
+
+        A loop over rows has nothing to do where there are none, so that a recorder sees none of it.
+        Functions that are about the other direction are left out.
+        """
+        opposite = {"upgrade": "downgrade", "downgrade": "upgrade"}[direction]
+        for function in self.tree.body:
+            if isinstance(function, ast.FunctionDef) and function.name != opposite:
+                for node in ast.walk(function):
+                    if isinstance(node, LOOPS) and self.writes_rows(node):
+                        inside = range(node.lineno + 1, (node.end_lineno or node.lineno) + 1)
+                        if not any(line in inside for line in reached):
+                            yield span_of_node(node, self.text.splitlines())
+
+    def writes_rows(self, loop: ast.AST) -> bool:
+        """Whether a loop changes rows: by a statement, or by an attribute of an object."""
+        targets = {
+            target.id
+            for target in ast.walk(getattr(loop, "target", loop))
+            if isinstance(loop, ast.For) and isinstance(target, ast.Name)
+        }
+        for node in ast.walk(loop):
+            if isinstance(node, ast.Call) and self.is_write(node):
+                return True
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.ctx, ast.Store)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in targets
+            ):
+                return True
+        return False
+
+    def is_write(self, call: ast.Call) -> bool:
+        """Whether a call executes a statement that changes rows."""
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        if name not in WRITERS:
+            return False
+        if name in {"add_all", "bulk_insert"}:
+            return True
+        return any(self.changes_rows(argument) for argument in call.args)
+
+    def changes_rows(self, argument: ast.expr) -> bool:
+        """Whether an argument is a statement that changes rows, also by the name of a variable."""
+        names = {node.id for node in ast.walk(argument) if isinstance(node, ast.Name)}
+        values = [argument]
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Assign) and any(
+                isinstance(target, ast.Name) and target.id in names for target in node.targets
+            ):
+                values.append(node.value)
+        return any(makes_change(node) for value in values for node in ast.walk(value))
+
+
+def makes_change(node: ast.AST) -> bool:
+    """Whether a node is SQL that changes rows, or a call that makes such a statement."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return bool(CHANGES_ROWS.match(text))
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
+            return name in STATEMENT_MAKERS
+    return False
 
 
 @dataclass(frozen=True)
@@ -145,3 +309,74 @@ class Rule:
             if pattern
             for statement in step.statements
         )
+
+
+class Subject(NamedTuple):
+    """What a step is about; what it does not have is empty."""
+
+    schema: str | None = None
+    table: str = ""
+    column: str = ""
+    other: str = ""
+    """Another object with its kind, such as `index ix_name`."""
+
+    def __str__(self) -> str:
+        table = f"{self.schema}.{self.table}" if self.schema else self.table
+        if self.other:
+            return f"{self.other} of {table}" if table else self.other
+        if self.column:
+            return f"column {table}.{self.column}"
+        return f"table {table}" if table else "what this statement changes"
+
+
+def read_subject(step: Step) -> Subject:
+    """Return what a step is about."""
+    schema, table = table_of(step.operation)
+    match step.operation:
+        case ops.ExecuteSQLOp():
+            statement = main_statement(step)
+            return subject_of_sql(statement.code if statement else "")
+        case ops.AddColumnOp(column=column):
+            return Subject(schema, table, column.name)
+        case ops.DropColumnOp(column_name=name) | ops.AlterColumnOp(column_name=name):
+            return Subject(schema, table, name)
+        case ops.CreateIndexOp(index_name=name):
+            return Subject(schema, table, other=f"index {name}")
+        case ops.AddConstraintOp() | ops.DropConstraintOp():
+            name = getattr(step.operation, "constraint_name", None)
+            return Subject(schema, table, other=f"constraint {name}" if name else "a constraint")
+    return Subject(schema, table)
+
+
+def main_statement(step: Step) -> Statement | None:
+    """Return the first statement of a step that does more than read, else the first of all."""
+    changing = (each for each in step.statements if each.kind is not Kind.READ)
+    return next(changing, next(iter(step.statements), None))
+
+
+def subject_of_sql(text: str) -> Subject:
+    """Return what a statement is about."""
+    if match := CONSTRAINT.match(text):
+        return Subject(
+            *split_name(match["table"]), other=f"constraint {unquote(match['constraint'])}"
+        )
+    if match := ALTERED.match(text):
+        return Subject(*split_name(match["table"]), unquote(match["column"]))
+    if match := INDEX.match(text):
+        return Subject(*split_name(match["table"]), other=f"index {unquote(match['index'])}")
+    if match := OBJECT.match(text):
+        return Subject(other=f"{match['kind'].lower()} {unquote(match['name'])}")
+    if match := OF_TABLE.match(text):
+        return Subject(*split_name(next(filter(None, match.groups()))))
+    return Subject()
+
+
+def split_name(name: str) -> tuple[str | None, str]:
+    """Return the schema and the name of a table."""
+    parts = re.findall(NAME, name)
+    return (unquote(parts[0]) if len(parts) > 1 else None), unquote(parts[-1])
+
+
+def unquote(name: str) -> str:
+    """Return a name without its quotes."""
+    return name[1:-1] if name[:1] in '"`[' else name

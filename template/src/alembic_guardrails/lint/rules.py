@@ -8,11 +8,9 @@ from collections.abc import Iterator
 
 from alembic.operations import ops
 from alembic_guardrails.lint import remedies
-from alembic_guardrails.lint.columns import computes_default, is_filled, widens
-from alembic_guardrails.lint.names import leaves_unnamed
+from alembic_guardrails.lint.checks import computes_default, is_filled, leaves_unnamed, widens
 from alembic_guardrails.lint.rule import Reading, Rule
-from alembic_guardrails.offline.names import find_object, find_types
-from alembic_guardrails.offline.recorder import Step
+from alembic_guardrails.offline.recorder import Step, find_object, find_types
 from alembic_guardrails.offline.tables import table_of
 from alembic_guardrails.output import Severity
 from sqlalchemy import Dialect

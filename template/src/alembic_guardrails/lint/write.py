@@ -10,10 +10,9 @@ from typing import Any
 from alembic.autogenerate.api import AutogenContext
 from alembic.runtime.migration import MigrationContext
 from alembic_guardrails._alembic import render_type
-from alembic_guardrails.lint.rule import Reading
-from alembic_guardrails.lint.subject import Subject
+from alembic_guardrails.lint.rule import Reading, Subject
 from alembic_guardrails.offline.recorder import Step
-from alembic_guardrails.places import Span, column_of
+from alembic_guardrails.output import Span, column_of
 from sqlalchemy import Dialect
 from sqlalchemy.types import TypeEngine, to_instance
 

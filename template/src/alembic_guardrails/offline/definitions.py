@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from alembic.operations import MigrateOperation, ops
-from alembic_guardrails.autogenerate.expressions import escape_parameters
+from alembic_guardrails.autogenerate import escape_parameters
 from alembic_guardrails.statements import Statement, Token, after_parentheses
 from sqlalchemy import (
     CheckConstraint,

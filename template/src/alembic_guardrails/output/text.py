@@ -1,17 +1,27 @@
 """Findings for people: the place, the marked lines, and what to do."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from textwrap import TextWrapper, indent
 from typing import Any
 
 from alembic.config import Config
-from alembic_guardrails.output import relative
-from alembic_guardrails.output.color import Paint, painter
-from alembic_guardrails.output.finding import Finding, Help, Report
-from alembic_guardrails.places import Span
+from alembic_guardrails.output import Finding, Help, Report, Span, relative
+
+# https://en.wikipedia.org/wiki/ANSI_escape_code#Select_Graphic_Rendition_parameters
+CODES = {
+    "error": "1;31",
+    "warning": "1;33",
+    "help": "1;36",
+    "place": "34",
+    "strong": "1",
+    "good": "32",
+}
+
+Paint = Callable[[str, str], str]
 
 # A longer excerpt has its first and its last lines.
 LINES = 7
@@ -19,6 +29,22 @@ SHOWN = 3
 
 # Longer sentences are wrapped on a terminal, also where it is wider.
 WIDTH = 100
+
+
+def has_colors(stream: Any) -> bool:
+    """Whether to write colors: to a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
+def painter(stream: Any) -> Paint:
+    """Return a function that gives a text the color of a role, or leaves it as it is."""
+    if not has_colors(stream):
+        return lambda role, text: text
+    return lambda role, text: f"\x1b[{CODES[role]}m{text}\x1b[0m" if text else text
 
 
 def width_of(stream: Any) -> int:
@@ -34,7 +60,7 @@ def wrap(text: str, width: int, before: str = "", after: str = "") -> str:
     return wrapper.fill(text)
 
 
-def render(report: Report, config: Config) -> str:
+def render_text(report: Report, config: Config) -> str:
     """Return the findings one after the other, and the closing line."""
     paint, width = painter(config.stdout), width_of(config.stdout)
     parts = ["\n".join(describe(finding, paint, width)) for finding in report.findings]

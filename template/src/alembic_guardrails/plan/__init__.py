@@ -1,10 +1,12 @@
 """What pending revisions do to a database, looked at while they run in a temporary one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from traceback import walk_stack
-from typing import Any
+from typing import Any, Protocol
 
 from alembic import command
 from alembic.config import Config
@@ -14,11 +16,10 @@ from alembic.util import CommandError
 from alembic_guardrails._alembic import upgrade_steps
 from alembic_guardrails.dialects import module_for
 from alembic_guardrails.errors import reason
-from alembic_guardrails.own_tables import OWN_TABLES
-from alembic_guardrails.places import Span, span_of_frame
-from alembic_guardrails.plan.base import PlanModule, Planned, PlannedRevision, Size
+from alembic_guardrails.output import Finding, Span, span_of_frame
+from alembic_guardrails.revisions import OWN_TABLES
 from alembic_guardrails.schema import snapshot
-from alembic_guardrails.statements import Kind, split
+from alembic_guardrails.statements import Kind, Statement, split
 from alembic_guardrails.temporary.build import build_schema
 from alembic_guardrails.trial import trial_config
 from sqlalchemy import Connection, event
@@ -26,6 +27,93 @@ from sqlalchemy.exc import DBAPIError
 
 # What a revision does to rows, which no downgrade brings back.
 LOSES_ROWS = ("DELETE", "TRUNCATE", "UPDATE", "REPLACE", "MERGE")
+
+
+class Stops(StrEnum):
+    """Who waits while a statement holds its lock."""
+
+    NOBODY = "nobody"
+    SAME_ROWS = "writers of the same rows"
+    WRITERS = "writers"
+    EVERYBODY = "readers and writers"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a statement does to one table that was there before the revision.
+
+    `lock` is the lock in the words of the database, and `how` what the database does to the table,
+    such as ``ALGORITHM=COPY``; both are empty where nothing is to be said. `rewrites` says that all
+    rows are written anew, `reads` that all rows are read, while the lock is held.
+    """
+
+    table: str
+    stops: Stops = Stops.NOBODY
+    lock: str = ""
+    how: str = ""
+    rewrites: bool = False
+    reads: bool = False
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a table is, by the statistics of its database: rows, and bytes with its indexes.
+
+    None stands for what the statistics do not say.
+    """
+
+    rows: int | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A statement of a revision, its effects on the tables that were there before, its place."""
+
+    sql: str
+    effects: Sequence[Effect] = ()
+    span: Span | None = None
+
+
+@dataclass
+class PlannedRevision:
+    """A revision that is pending: its statements, what lint finds, whether it can be taken back."""
+
+    revision: str
+    message: str
+    path: str
+    statements: list[Planned] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    way_back: str = ""
+
+
+def first_statement(sql: str, dialect: str) -> Statement | None:
+    """Return the first statement of a text; None if there is none."""
+    return next(iter(split(sql, dialect)), None)
+
+
+class Watcher(Protocol):
+    """Looks at what statements do in the temporary database; one for each kind of database."""
+
+    def __init__(self, connection: Connection) -> None: ...
+
+    def begin(self) -> None:
+        """Remember the tables that are there before a revision."""
+
+    def before(self, sql: str) -> None:
+        """Remember what is held and stored before a statement."""
+
+    def after(self, sql: str) -> list[Effect]:
+        """Return what the statement has done."""
+
+
+class PlanModule(Protocol):
+    """What the module of each database in this package offers."""
+
+    Watcher: type[Watcher]
+
+    def read_sizes(self, connection: Connection, tables: Collection[str], /) -> dict[str, Size]:
+        """Return the sizes of tables on the real database, by its statistics."""
 
 
 def find_pending(directory: ScriptDirectory, current: Sequence[str]) -> list[Script]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
-from alembic_guardrails.plan.base import Effect, Size, Stops, first_statement
+from alembic_guardrails.plan import Effect, Size, Stops, first_statement
 from alembic_guardrails.statements import Kind, Statement, split
 from sqlalchemy import Connection, bindparam, event, text
 from sqlalchemy.exc import DBAPIError

@@ -5,7 +5,7 @@ Looked at in the transaction itself: the locks of the session, the files of tabl
 
 from collections.abc import Collection
 
-from alembic_guardrails.plan.base import Effect, Size, Stops, first_statement
+from alembic_guardrails.plan import Effect, Size, Stops, first_statement
 from sqlalchemy import Connection, bindparam, text
 
 # https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES, from no lock

@@ -7,12 +7,10 @@ from functools import partial
 from typing import Any
 
 from alembic.config import Config
-from alembic_guardrails.output import Finding, Report, Severity, count, relative
-from alembic_guardrails.output.color import Paint, painter
-from alembic_guardrails.output.json import VERSION, describe_finding
-from alembic_guardrails.output.text import width_of, wrap
-from alembic_guardrails.places import Span
-from alembic_guardrails.plan.base import Effect, Planned, PlannedRevision, Size, Stops
+from alembic_guardrails.output import Finding, Report, Severity, Span, count, relative
+from alembic_guardrails.output.programs import VERSION, describe_finding
+from alembic_guardrails.output.text import Paint, painter, width_of, wrap
+from alembic_guardrails.plan import Effect, Planned, PlannedRevision, Size, Stops
 
 HEADINGS = ("statement", "table", "rows", "size", "lock", "stops", "does")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from alembic_guardrails.plan.base import Effect, Size, Stops, first_statement
+from alembic_guardrails.plan import Effect, Size, Stops, first_statement
 from alembic_guardrails.statements import Kind
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError

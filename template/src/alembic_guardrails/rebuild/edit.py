@@ -16,7 +16,6 @@ from alembic_guardrails.rebuild.definition import (
     fold,
     parse_table,
     read_tokens,
-    same,
 )
 
 # A place in a text, and what comes there.
@@ -315,8 +314,3 @@ def topological(names: Sequence[str], pairs: Collection[tuple[str, str]]) -> lis
 def pairs_of(orders: Collection[Sequence[str]]) -> list[tuple[str, str]]:
     """Return which name is before which, in partial orders."""
     return [(fold(a), fold(b)) for order in orders for a, b in pairwise(order)]
-
-
-def has_constraint(text: str, definition: str) -> bool:
-    """Whether a table has a constraint already, wherever it stands and however it is written."""
-    return any(same(clause.text, definition) for clause, _ in parse_table(text).all_clauses())

@@ -1,12 +1,13 @@
-"""What each operation of a batch does to the definition of a table."""
+"""What a batch of Alembic and each operation of it do to the definition of a table on SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
 from alembic.operations.batch import BatchOperationsImpl
+from alembic.util import CommandError
 from alembic_guardrails._alembic import has_name, is_made, is_type_bound
-from alembic_guardrails.guard.locks import logger
+from alembic_guardrails.guard.failure import logger
 from alembic_guardrails.rebuild import edit, stated
 from alembic_guardrails.rebuild.definition import (
     Clause,
@@ -16,7 +17,7 @@ from alembic_guardrails.rebuild.definition import (
     parse_table,
     same,
 )
-from alembic_guardrails.rebuild.table import ChangedTable
+from alembic_guardrails.rebuild.table import ChangedTable, savepoint
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -402,3 +403,30 @@ def constraint_names(text: str) -> set[str]:
 def is_repeated(clause: Clause, checks: Sequence[CheckConstraint]) -> bool:
     """Whether a CHECK of a table is among those of `table_args`."""
     return any(stated.matches(check, clause, None) for check in checks)
+
+
+def change_table(batch: BatchOperationsImpl, flush: Callable[[], None]) -> None:
+    """Apply the operations of a batch; leave to Alembic what changes no table, and offline SQL.
+
+    Raises:
+        CommandError: Something would be lost. Nothing has been changed then.
+        NoSuchTableError: The table does not exist.
+        ValueError: A constraint that the batch names does not exist.
+    """
+    operations = {name for name, _, _ in batch.batch}
+    is_of_indexes = batch.recreate == "auto" and operations <= {*COMMENTS, *INDEXES}
+    if batch.operations.migration_context.as_sql or batch.recreate == "never" or is_of_indexes:
+        flush()
+        return
+    name = str(batch.table_name)
+    if batch.schema not in (None, "main"):
+        if batch.recreate == "auto" and not batch.impl.requires_recreate_in_batch(batch):
+            flush()
+            return
+        raise CommandError(
+            f"Table {name} cannot be changed in a batch: it is in the database {batch.schema}, and "
+            "only main can be changed so."
+        )
+    connection = batch.operations.get_bind()
+    with savepoint(connection, "guardrails_batch"):
+        BatchChange(batch, ChangedTable(connection, name)).run()

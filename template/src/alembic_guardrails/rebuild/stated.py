@@ -17,8 +17,7 @@ from alembic_guardrails.rebuild.definition import (
     fold,
     normalise,
 )
-from alembic_guardrails.rebuild.table import ChangedTable
-from alembic_guardrails.rebuild.values import affinity
+from alembic_guardrails.rebuild.table import ChangedTable, affinity
 from sqlalchemy import (
     CheckConstraint,
     Column,

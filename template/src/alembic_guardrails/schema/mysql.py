@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from alembic_guardrails.own_tables import OWN_TABLES
-from alembic_guardrails.schema.base import StoredObject, as_text, execute_verbatim
+from alembic_guardrails.revisions import OWN_TABLES
+from alembic_guardrails.schema import StoredObject, as_text, execute_verbatim
 from sqlalchemy import Connection, text
 
 # Triggers of a table run in the order in which they were created.

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from alembic_guardrails.own_tables import OWN_TABLES
-from alembic_guardrails.schema.base import execute_verbatim
+from alembic_guardrails.revisions import OWN_TABLES
+from alembic_guardrails.schema import execute_verbatim
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.exc import DBAPIError
 

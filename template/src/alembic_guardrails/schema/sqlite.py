@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
-from alembic_guardrails.own_tables import OWN_TABLES
-from alembic_guardrails.schema.base import StoredObject
+from alembic_guardrails.revisions import OWN_TABLES
+from alembic_guardrails.schema import StoredObject
 from sqlalchemy import Connection, text
 
 OBJECTS = text("""

@@ -1,25 +1,129 @@
 """Temporary databases: empty ones for tests, and for revisions to build a schema in."""
 
-from collections.abc import Collection, Iterator
+import ast
+import re
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.databases import run_on_server
 from alembic_guardrails.dialects import module_for
 from alembic_guardrails.errors import error_code, reason
-from alembic_guardrails.schema.base import execute_verbatim
+from alembic_guardrails.schema import execute_verbatim
 from alembic_guardrails.settings import read_settings
-from alembic_guardrails.temporary.base import Provisions, TemporaryServer
-from alembic_guardrails.temporary.sources import read_sources
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
+
+# Calls that create a schema or an extension; where an argument is no text, it is computed.
+CALLS = {"CreateSchema": "schema", "PGExtension": "extension"}
+
+
+class RevisionSource:
+    """The source of a revision, read without importing it."""
+
+    def __init__(self, text: str) -> None:
+        nodes = [*ast.walk(ast.parse(text))]
+        self.texts = {
+            node.value
+            for node in nodes
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        self.calls = {kind for node in nodes for kind in called_kinds(node)}
+
+    def creates(self, kind: str, name: str) -> bool:
+        """Whether the revision creates a schema or an extension.
+
+        Where it computes a name, each text in it can be the name.
+        """
+        head = rf"\bCREATE\s+{kind}\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+        if self.has(rf'{head}(?:"{re.escape(name)}"|{re.escape(name)}(?![\w$-]))'):
+            return True
+        is_computed = kind in self.calls or self.has(head + r'"?(?:\Z|[%{])')
+        return is_computed and name in self.texts
+
+    def drops_public(self) -> bool:
+        """Whether the revision drops the schema `public`."""
+        return self.has(r'\bDROP\s+SCHEMA\s+(?:IF\s+EXISTS\s+)?"?public\b')
+
+    def has(self, pattern: str) -> bool:
+        """Whether a pattern is in one of the texts."""
+        return any(re.search(pattern, text, re.IGNORECASE) for text in self.texts)
+
+
+def is_mentioned(sources: Sequence[RevisionSource], name: str) -> bool:
+    """Whether a text in one of some revisions has a name in it."""
+    return any(source.has(rf"(?<![\w$]){re.escape(name)}(?![\w$])") for source in sources)
+
+
+def called_kinds(node: ast.AST) -> Iterator[str]:
+    """Return the kind of object that a call creates, if it is one that creates something."""
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if name in CALLS:
+            yield CALLS[name]
+
+
+def read_sources(config: Config) -> list[RevisionSource]:
+    """Read the source of all revisions."""
+    revisions = ScriptDirectory.from_config(config).walk_revisions()
+    return [RevisionSource(Path(script.path).read_text("utf-8")) for script in revisions]
+
+
+def is_created(sources: Sequence[RevisionSource], kind: str, name: str) -> bool:
+    """Whether one of some revisions creates a schema or an extension."""
+    return any(source.creates(kind, name) for source in sources)
+
+
+@dataclass(frozen=True)
+class Provisions:
+    """What a database has beside tables, and revisions need not create.
+
+    A setting has the words that come before its SET, its name and its value. A schema has its name,
+    and whether it is in the search_path. An extension has the name of the schema that it is in.
+    """
+
+    settings: Sequence[tuple[str, str, str]] = ()
+    schemas: Sequence[tuple[str, bool]] = (("public", True),)
+    extensions: Sequence[tuple[str, str]] = ()
+
+
+class TemporaryServer(Protocol):
+    """What the module of each server in this package offers; SQLite needs none."""
+
+    FORBIDDEN: Collection[int | str]
+    """The codes of the errors for a user who may not create databases."""
+
+    KEPT: tuple[str, ...]
+    """How the names of objects begin that a database may have and is empty."""
+
+    BEFORE_DROPS: Sequence[str]
+    """What has to be executed before objects can be dropped in any order."""
+
+    def grant(self, url: URL, /) -> str:
+        """Return the statement that lets the user of `url` create databases."""
+
+    def read_provisions(self, connection: Connection, /) -> Provisions:
+        """Read what a database has beside tables."""
+
+    def create_provisions(
+        self, connection: Connection, provisions: Provisions, sources: Sequence[RevisionSource], /
+    ) -> None:
+        """Create what revisions with these sources do not create."""
+
+    def create_search_path(self, connection: Connection, /) -> None:
+        """Create the first schema of the search_path if none of it is there."""
+
+    def read_objects(self, connection: Connection, /) -> dict[str, str]:
+        """Return the name of each object, and the statement that drops it."""
 
 
 @contextmanager

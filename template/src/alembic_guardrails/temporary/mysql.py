@@ -3,8 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from alembic_guardrails.schema.mysql import list_objects, quote_name
-from alembic_guardrails.temporary.base import Provisions
-from alembic_guardrails.temporary.sources import RevisionSource
+from alembic_guardrails.temporary import Provisions, RevisionSource
 from sqlalchemy import URL, Connection
 
 # ER_DBACCESS_DENIED_ERROR:

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 
 from alembic.util import CommandError
 from alembic_guardrails.errors import error_code, reason
-from alembic_guardrails.schema.base import execute_verbatim
-from alembic_guardrails.temporary.base import Provisions
-from alembic_guardrails.temporary.sources import RevisionSource, is_created, is_mentioned
+from alembic_guardrails.schema import execute_verbatim
+from alembic_guardrails.temporary import Provisions, RevisionSource, is_created, is_mentioned
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
