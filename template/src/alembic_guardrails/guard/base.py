@@ -14,7 +14,6 @@ from alembic.util import CommandError
 from alembic_guardrails._alembic import get_plan, is_stamp, set_plan
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.failure import Activity, logger
-from alembic_guardrails.output import count
 from alembic_guardrails.settings import MigrationSettings
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
@@ -180,6 +179,8 @@ class BaseGuard:
             return
         seconds = time.monotonic() - self.started
         waited = f", {self.waited:.1f} s of it waiting for locks" if self.waited else ""
+        from alembic_guardrails.output import count
+
         ran = count(self.step_count, "revision")
         logger.info("%s: ran %s in %.1f s%s", place, ran, seconds, waited)
 

@@ -1,18 +1,25 @@
 """The guard on SQLite."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError
 from alembic_guardrails._alembic import take_over_batches
 from alembic_guardrails.guard.base import BaseGuard
 from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY, logger
-from alembic_guardrails.rebuild.operations import change_table
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 # SQLite's errors have no code in all versions of Python.
 ADVICE = {"readonly": READ_ONLY, "is full": DATABASE_FULL, "disk I/O": DATABASE_FULL}
+
+
+def change_table(batch: BatchOperationsImpl, flush: Callable[[], None]) -> None:
+    """Apply the operations of a batch; commands that run none do without what that needs."""
+    from alembic_guardrails.rebuild import operations
+
+    operations.change_table(batch, flush)
 
 
 class SQLiteGuard(BaseGuard):
