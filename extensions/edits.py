@@ -46,9 +46,13 @@ def paths(*arguments: str | Path) -> set[Path]:
 
 
 def render(template: Path, answers: str, folder: Path) -> set[Path]:
-    """Render a version of the template, with the answers in a text; return the files' names."""
+    """Render a version of the template, with the answers in a text; return the files' names.
+
+    Answers to questions that this version does not ask are left out.
+    """
+    questions = yaml.safe_load(Path(template, "copier.yml").read_text(encoding="utf-8"))
     given = yaml.safe_load(answers)
-    data = {name: answer for name, answer in given.items() if not name.startswith("_")}
+    data = {name: given[name] for name in questions if name in given and not name.startswith("_")}
     run_copy(str(template), folder, data, defaults=True, quiet=True, unsafe=True)
     return {path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()}
 

@@ -338,8 +338,13 @@ def test_an_answer_that_is_no_longer_possible_is_not_replaced_unasked(
     clone: Callable[..., Template], tmp_path: Path
 ) -> None:
     template = clone(whole=False)
+    owner = "owner:\n  type: str\n  default: Nobody\n\n"
+    template.replace("copier.yml", "container:\n", f"{owner}container:\n")
     template.release("1.0.0")
     service = template.copy(tmp_path / "service", "1.0.0")
+    assert "owner: Nobody" in service.text(".copier-answers.yml")
+    # A question that is gone stops no update.
+    template.replace("copier.yml", owner, "")
     template.replace("drivers.py", 'Driver("pysqlite", parameters=SQLITE_PARAMETERS),', "")
     template.release("2.0.0")
 
@@ -350,7 +355,9 @@ def test_an_answer_that_is_no_longer_possible_is_not_replaced_unasked(
 
     assert service.git("status", "--porcelain") == ""
     update(service, "2.0.0", database_url="sqlite:///app.db")
-    assert "driver: aiosqlite" in service.text(".copier-answers.yml")
+    answers = service.text(".copier-answers.yml")
+    assert "driver: aiosqlite" in answers
+    assert "owner" not in answers
 
 
 # --- Services that lived ------------------------------------------------------------------------
