@@ -6,9 +6,10 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, redirect_stderr
 from contextvars import Context
 from dataclasses import dataclass
+from io import StringIO
 from itertools import product
 from pathlib import Path
 from signal import SIGKILL
@@ -981,8 +982,10 @@ def history(tmp_path: Path) -> Template:
 
 
 def after_update(project: Project) -> str:
-    """What Copier says after an update, with commands."""
-    return project.run(*("copier", "update", "--trust", "--defaults", "--vcs-ref=HEAD"))
+    """Update a project; return what Copier says, with commands."""
+    with redirect_stderr(StringIO()) as said:
+        run_update(project.path, vcs_ref="HEAD", overwrite=True, defaults=True, unsafe=True)
+    return said.getvalue()
 
 
 @pytest.mark.parametrize("setup", setups(FIRST[:1], pytest.mark.sweep, among=PROGRAMS))
