@@ -2,12 +2,14 @@
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sysconfig
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack
+from contextvars import Context
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -80,6 +82,31 @@ def compile_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return COMPILED[key]
 
     monkeypatch.setattr(Environment, "compile", compile_or_remember)
+
+
+@pytest.fixture
+def edits_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run edits.py without a process of its own, as if it had one: here each template is compiled
+    but once. It has one where a test runs Copier's command line."""
+    start = subprocess.run
+
+    def run(command: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
+        if not Path(command[1]).match("extensions/edits.py"):
+            return start(command, **options)
+        code: object = 0
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in options["env"].items():
+                patch.setenv(name, value)
+            patch.setattr("sys.argv", command[1:])
+            try:
+                Context().run(runpy.run_path, command[1], run_name="__main__")
+            except SystemExit as end:
+                code = end.code
+        return subprocess.CompletedProcess(command, int(bool(code)))
+
+    monkeypatch.setattr("subprocess.run", run)
+    # Git's file modes are those of the files here, and asking it for each takes time.
+    monkeypatch.setattr("copier._main.Worker._sync_git_index_executable_bit", lambda *_: None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -94,6 +94,7 @@ def repository(tmp_path: Path) -> Project:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("edits_in_this_process")
 def test_a_service_takes_the_package_as_a_requirement(
     repository: Project, tmp_path: Path, mypy_cache: Path
 ) -> None:

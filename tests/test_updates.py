@@ -1,13 +1,10 @@
 """`copier update` on services that lived: nothing of theirs is lost, and everything still works."""
 
 import re
-import runpy
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Callable
 from contextlib import closing, redirect_stderr
-from contextvars import Context
 from dataclasses import dataclass
 from io import StringIO
 from itertools import product
@@ -25,7 +22,7 @@ from matrix import FIRST, OPTIONS, PROGRAMS, ROOT, SETUPS, TAGS, Setup, setups
 from project import QUIETLY, Project, get
 from sqlalchemy import URL
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("edits_in_this_process")]
 
 # One that is async and has a server, beside the plainest.
 ASYNC = {setup.backend.name: setup for setup in reversed(SETUPS) if setup.is_async}
@@ -66,31 +63,6 @@ class Template:
         project.git("init", "--quiet", "--initial-branch=main")
         project.commit("From the template")
         return project
-
-
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run edits.py without a process of its own, as if it had one: here each template is compiled
-    but once. It has one where a test runs Copier's command line."""
-    start = subprocess.run
-
-    def run(command: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
-        if not Path(command[1]).match("extensions/edits.py"):
-            return start(command, **options)
-        code: object = 0
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in options["env"].items():
-                patch.setenv(name, value)
-            patch.setattr("sys.argv", command[1:])
-            try:
-                Context().run(runpy.run_path, command[1], run_name="__main__")
-            except SystemExit as end:
-                code = end.code
-        return subprocess.CompletedProcess(command, int(bool(code)))
-
-    monkeypatch.setattr("subprocess.run", run)
-    # Git's file modes are those of the files here, and asking it for each takes time.
-    monkeypatch.setattr("copier._main.Worker._sync_git_index_executable_bit", lambda *_: None)
 
 
 def update(project: Project, version: str, **answers: Any) -> None:
