@@ -230,7 +230,7 @@ def test_what_the_check_refuses(service: Project) -> None:
         "one id in two files": Case({c: b_text}, f"{HAND}: Revision b is present more than once"),
         "conflict in a revision": Case({b: CONFLICT + b_text}, f"{HAND}: .*{b}"),
         "other base": Case({}, "3 revisions, head b, 3 released", {"MIGRATION_BASE": "feature"}),
-        "no base": Case({}, rf"{unknown} \(git rev-parse: fatal", {"MIGRATION_BASE": "0" * 40}),
+        "no base": Case({}, rf"{unknown} \(git rev-parse: ", {"MIGRATION_BASE": "0" * 40}),
         "not ours": Case({}, f"{unknown} .*dubious", {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}),
         "no repository": Case(
             {},
@@ -240,7 +240,7 @@ def test_what_the_check_refuses(service: Project) -> None:
         "in a hook of git": Case(
             {}, "3 revisions, head b, 2 released", {"GIT_DIR": str(service.path / ".git")}
         ),
-        "no git": Case({}, rf"{unknown} \(.*No such file.*git", {"PATH": ""}),
+        "no git": Case({}, rf"{unknown} \(git is not installed\)", {"PATH": ""}),
     }
     for name, outcome in attempt(service, cases, "verify").items():
         assert outcome.same, name

@@ -105,7 +105,7 @@ def explain(config: Config, rule: str | None = None) -> None:
     Raises:
         CommandError: There is no such rule.
     """
-    if rule is None:
+    if not rule:
         lines = [*list_rules(), "", "`migrations explain RULE` explains one."]
     elif rule in BY_NAME:
         dialect = read_settings(config).database_url.get_backend_name()
