@@ -16,7 +16,6 @@ from alembic_guardrails.guard.effects import (
     called_functions,
     split_at_commas,
 )
-from alembic_guardrails.schema.mysql import without_counter
 from alembic_guardrails.statements import Statement, split
 from sqlalchemy import Connection
 from sqlalchemy.dialects.mysql.reserved_words import (
@@ -185,6 +184,9 @@ def read_definition(connection: Connection, item: DatabaseObject) -> str | None:
     Raises:
         DBAPIError: The server did not say so.
     """
+    # Commands that continue no revision do without what reads schemas.
+    from alembic_guardrails.schema.mysql import without_counter
+
     try:
         query = f"SHOW CREATE {item.kind} {item.name}"
         row = connection.exec_driver_sql(query, execution_options={"no_parameters": True}).one()
