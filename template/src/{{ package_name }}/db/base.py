@@ -52,5 +52,5 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         # Every enum is text, on every database, without a type or a check there: a new value needs
         # no revision and no lock. Python refuses other values.
-        enum.Enum: Enum(enum.Enum, native_enum=False, length=50, values_callable=list_values),
+        enum.Enum: Enum(enum.Enum, native_enum=False, length=20, values_callable=list_values),
     }
