@@ -50,7 +50,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,
-        # Every enum is text, on every database, without a type or a check there: a new value needs
-        # no revision and no lock. Python refuses other values.
+        # Every enum is text: the values of its members. There is no type in the database, which on
+        # PostgreSQL would outlive its table, and no check, so a new value needs no revision.
         enum.Enum: Enum(enum.Enum, native_enum=False, length=20, values_callable=list_values),
     }
