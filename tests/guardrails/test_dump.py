@@ -454,7 +454,15 @@ def test_a_revision_executes_a_dump(tmp_path: Path) -> None:
     path = tmp_path / "a_baseline.py"
     dump = Dump([("table t", "CREATE TABLE t (\n  n int\n)"), ("table t", r"SET '\'")], ["DROP"])
 
-    write_revision(path, "a", "A title.", dump, more='replaces = ("b",)\n', was_found=True)
+    write_revision(
+        path,
+        "a",
+        "A title.",
+        dump,
+        versions=str(tmp_path),
+        more='replaces = ("b",)\n',
+        was_found=True,
+    )
 
     text = path.read_text("utf-8")
     code: dict[str, Any] = {}

@@ -44,8 +44,8 @@ def copy_whole(source: Path, target: Path) -> None:
         shutil.copyfile(source, part)
 
 
-def run_ruff(*arguments: str) -> str:
-    """Run ruff; return what it prints.
+def run_ruff(*arguments: str, code: str | None = None) -> str:
+    """Run ruff, on code or on the files in its arguments; return what it prints.
 
     Raises:
         CommandError: ruff is not installed, or it fails.
@@ -55,7 +55,9 @@ def run_ruff(*arguments: str) -> str:
             "This needs ruff, a development dependency that is not installed: run `uv sync`."
         )
     command = (sys.executable, "-m", "ruff", *arguments)
-    result = subprocess.run(command, capture_output=True, encoding="utf-8")  # noqa: S603
+    result = subprocess.run(  # noqa: S603
+        command, input=code, capture_output=True, encoding="utf-8"
+    )
     if result.returncode:
         raise CommandError(f"ruff failed: {result.stderr.strip() or result.stdout.strip()}")
     return result.stdout

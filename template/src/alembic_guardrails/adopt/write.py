@@ -60,7 +60,8 @@ def write(
         versions.mkdir()
         modules.mkdir()
         baseline = versions / f"{REVISION}_baseline.py"
-        write_revision(baseline, REVISION, TITLE, dump, was_found=True)
+        place = ScriptDirectory.from_config(config).versions
+        write_revision(baseline, REVISION, TITLE, dump, versions=place, was_found=True)
         trial = trial_config(config, versions=versions)
         with temporary_database_beside(trial, url) as temporary:
             proof = run_with_connection(

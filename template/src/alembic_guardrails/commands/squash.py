@@ -64,7 +64,7 @@ def replace(config: Config, directory: ScriptDirectory, choice: Choice, dry_run:
     url, revision = read_settings(config).database_url, choice.target.revision
     old = build(config, url, revision)
     with trying(directory, choice) as versions:
-        file = write_squashed(versions, choice, old.dump, history)
+        file = write_squashed(versions, directory, choice, old.dump, history)
         new = build(trial_config(config, versions=versions), url, revision)
         if found := [*compare(old, new)]:
             config.print_stdout("%s\n", "\n".join(found))

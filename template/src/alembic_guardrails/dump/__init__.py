@@ -166,10 +166,13 @@ def write_revision(
     title: str,
     dump: Dump,
     *,
+    versions: str,
     more: str = "",
     was_found: bool = False,
 ) -> None:
     """Write a first revision, which executes a dump; `more` is Python code that it defines.
+
+    It keeps to ruff's rules for `versions`, the folder into which it goes at last.
 
     The objects of a baseline (`was_found`) are created only where they are missing, and dropped
     only where no table has rows.
@@ -190,9 +193,11 @@ def write_revision(
     )
     path.write_text(code, "utf-8", newline="\n")
     run_ruff("format", "--quiet", str(path))
-    findings = json.loads(run_ruff("check", "--exit-zero", "--output-format=json", str(path)))
+    text = path.read_text("utf-8")
+    place = str(Path(versions, path.name))
+    check = ("check", "--exit-zero", "--output-format=json", "--stdin-filename", place, "-")
+    findings = json.loads(run_ruff(*check, code=text))
     if codes := sorted({str(finding["code"]) for finding in findings}):
-        text = path.read_text("utf-8")
         path.write_text(f"# ruff: noqa: {', '.join(codes)}\n{text}", "utf-8", newline="\n")
 
 

@@ -276,7 +276,9 @@ def delete_leftovers(directory: ScriptDirectory) -> None:
         shutil.rmtree(folder)
 
 
-def write_squashed(folder: Path, choice: Choice, dump: Dump, history: History) -> Path:
+def write_squashed(
+    folder: Path, directory: ScriptDirectory, choice: Choice, dump: Dump, history: History
+) -> Path:
     """Write the revision that takes the place of others; return its file."""
     revision = choice.target.revision
     file = folder / f"{revision}_squashed.py"
@@ -285,6 +287,7 @@ def write_squashed(folder: Path, choice: Choice, dump: Dump, history: History) -
         revision,
         TITLE.format(revision=revision, count=len(choice.scripts)),
         dump,
+        versions=directory.versions,
         more=write_head(choice, find_source(history, revision)),
         was_found=any(getattr(script.module, "was_found", False) for script in choice.scripts),
     )
