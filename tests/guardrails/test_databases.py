@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.util import CommandError
@@ -26,7 +25,7 @@ from alembic_guardrails.temporary import (
 from alembic_guardrails.temporary.build import build_schema
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import URL, Connection, make_url
+from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from .conftest import Project
@@ -41,6 +40,18 @@ SERVERS: dict[str, TemporaryServer] = {
 @pytest.mark.parametrize("dialect", SERVERS)
 def test_each_server_has_its_module(dialect: str) -> None:
     assert module_for("temporary", dialect) is SERVERS[dialect]
+
+
+@pytest.mark.slow
+def test_a_session_that_stays_open_keeps_no_temporary_database(connection: Connection) -> None:
+    """As in a revision that leaves one open."""
+    url = connection.engine.url
+    with temporary_database(url) as temporary:
+        left_open = create_engine(temporary).connect()
+        left_open.execute(text("SELECT 1"))
+
+    left_open.invalidate()
+    assert url.get_backend_name() == "sqlite" or not can_connect(temporary)
 
 
 # --- Files --------------------------------------------------------------------------------------
@@ -105,10 +116,14 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is executed on the server, in place of it."""
     executed: list[str] = []
 
-    def run(statement: str, url: Any, like: str | None = None) -> None:
-        executed.append(f"{statement} {url.database} {like}")
+    def create(url: URL, like: str | None = None) -> None:
+        executed.append(f"CREATE DATABASE {url.database} {like}")
 
-    monkeypatch.setattr(package, "run_on_server", run)
+    def drop(url: URL) -> None:
+        executed.append(f"DROP DATABASE {url.database}")
+
+    monkeypatch.setattr(package, "create_on_server", create)
+    monkeypatch.setattr(package, "drop_on_server", drop)
     monkeypatch.setattr(package, "provide", lambda *_, **__: None)
     return executed
 
@@ -127,7 +142,7 @@ def test_a_temporary_database_is_dropped_when_the_block_raises(
 
     with pytest.raises(KeyboardInterrupt):
         fail()
-    assert statements[1:] == [f"DROP DATABASE {databases[0]} None"]
+    assert statements[1:] == [f"DROP DATABASE {databases[0]}"]
     assert databases[0].startswith(f"{name[:40]}_")
     assert len(databases[0]) < 64
 
@@ -190,7 +205,7 @@ def test_an_unreachable_server_is_named_as_such(
     def refuse(*_: object, **__: object) -> None:
         raise UnreachableError("nobody answers")
 
-    monkeypatch.setattr(package, "run_on_server", refuse)
+    monkeypatch.setattr(package, "create_on_server", refuse)
     with (
         pytest.raises(CommandError, match=r"No temporary database can be .*: nobody answers$"),
         temporary_database_beside(project.config(), make_url("mysql+pymysql://ada@db/shop")),

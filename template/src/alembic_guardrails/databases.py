@@ -13,6 +13,9 @@ from sqlalchemy.exc import DBAPIError
 MAINTENANCE = {"postgresql": "postgres", "mysql": "information_schema"}
 MAINTENANCE["mariadb"] = MAINTENANCE["mysql"]
 
+# A revision can leave a session open in a temporary database. The others drop it all the same.
+DROP_OPTIONS = {"postgresql": " WITH (FORCE)"}
+
 # Each new table of MySQL and MariaDB takes over what its database has.
 MYSQL_DEFAULTS = text(
     "SELECT concat(' CHARACTER SET ', default_character_set_name,"
@@ -49,7 +52,7 @@ def create_database(url: URL) -> bool:
     if can_connect(url):
         return False
     try:
-        run_on_server("CREATE DATABASE", url, like=url.database)
+        create_on_server(url, like=url.database)
     except DBAPIError:
         if not can_connect(url):  # another process can have created it
             raise
@@ -66,13 +69,31 @@ def can_connect(url: URL) -> bool:
     return True
 
 
-def run_on_server(statement: str, url: URL, like: str | None = None) -> None:
-    """Create or drop the database of `url`; `like` is one whose collation a new one gets."""
+def create_on_server(url: URL, like: str | None = None) -> None:
+    """Create the database of `url`; `like` is one whose collation it gets."""
+
+    def statement(connection: Connection, name: str) -> str:
+        options = COLLATIONS[connection.dialect.name](connection, like) if like else ""
+        return f"CREATE DATABASE {name}{options}"
+
+    run_on_server(url, statement)
+
+
+def drop_on_server(url: URL) -> None:
+    """Drop the database of `url`, also while sessions are open in it."""
+
+    def statement(connection: Connection, name: str) -> str:
+        return f"DROP DATABASE {name}{DROP_OPTIONS.get(connection.dialect.name, '')}"
+
+    run_on_server(url, statement)
+
+
+def run_on_server(url: URL, statement: Callable[[Connection, str], str]) -> None:
+    """Run a statement about the database of `url`, of which it gets the quoted name."""
 
     def execute(connection: Connection) -> None:
         name = connection.dialect.identifier_preparer.quote_identifier(str(url.database))
-        options = COLLATIONS[connection.dialect.name](connection, like) if like else ""
-        connection.exec_driver_sql(f"{statement} {name}{options}")
+        connection.exec_driver_sql(statement(connection, name))
 
     server = url.set(database=MAINTENANCE[url.get_backend_name()])
     run_with_connection(server, execute, isolation_level="AUTOCOMMIT")

@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails.connection import UnreachableError, run_with_connection
-from alembic_guardrails.databases import run_on_server
+from alembic_guardrails.databases import create_on_server, drop_on_server
 from alembic_guardrails.dialects import module_for
 from alembic_guardrails.errors import error_code, reason
 from alembic_guardrails.schema import execute_verbatim
@@ -144,12 +144,12 @@ def temporary_database(url: URL, config: Config | None = None) -> Iterator[URL]:
             yield url.set(database=str(Path(folder, "temporary.db")))
         return
     temporary = url.set(database=f"{(url.database or 'temporary')[:40]}_{token_hex(8)}")
-    run_on_server("CREATE DATABASE", temporary, like=url.database)
+    create_on_server(temporary, like=url.database)
     try:
         provide(url, temporary, config)
         yield temporary
     finally:
-        run_on_server("DROP DATABASE", temporary)
+        drop_on_server(temporary)
 
 
 @contextmanager
