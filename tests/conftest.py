@@ -4,6 +4,7 @@ import json
 import os
 import runpy
 import shutil
+import signal
 import subprocess
 import sysconfig
 from argparse import ArgumentTypeError
@@ -49,6 +50,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """What is left to a sweep is slow, too: `-m "not slow"` takes the place of `-m "not sweep"`."""
     if item.get_closest_marker("sweep"):
         item.add_marker(pytest.mark.slow)
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start be interrupted, also where the tests are not: a shell's
+    background jobs, and what `nohup` starts, ignore SIGINT, and so do their children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A handler, unlike SIG_IGN, ends with the process that has it.
+        signal.signal(signal.SIGINT, lambda *_: None)
 
 
 @pytest.hookimpl(trylast=True)
