@@ -21,6 +21,7 @@ from drivers import text_of
 from filelock import FileLock
 from jinja2 import Environment
 from matrix import SETUPS, Setup, part
+from places import temporary_files_in_memory
 from plumbum import local
 from project import FORKS, CommandFailed, Project, copy_template
 from pytest_copie.plugin import Copie
@@ -30,6 +31,10 @@ from sqlalchemy import URL, Connection, create_engine, make_url
 
 # The tools that the tests call are those of their own environment.
 os.environ["PATH"] = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
+
+
+# Names the folder for what is installed once for all workers.
+INSTALLED = "TEST_INSTALLED"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,9 +57,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.slow)
 
 
-def pytest_configure() -> None:
-    """Let the programs that tests start be interrupted, also where the tests are not: a shell's
-    background jobs, and what `nohup` starts, ignore SIGINT, and so do their children."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare what the workers inherit: where their files are, and how programs are interrupted."""
+    if not hasattr(config, "workerinput"):
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        disk = stack.enter_context(temporary_files_in_memory())
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv(INSTALLED, str(disk))
+    # A shell's background jobs, and what `nohup` starts, ignore SIGINT, and so do their children.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A handler, unlike SIG_IGN, ends with the process that has it.
         signal.signal(signal.SIGINT, lambda *_: None)
@@ -215,20 +225,14 @@ def connection(
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for what is made once for all workers."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-
-
-@pytest.fixture(scope="session")
-def environment(shared: Path, unavailable: Callable[[str], None]) -> Callable[[Setup], Path]:
+def environment(unavailable: Callable[[str], None]) -> Callable[[Setup], Path]:
     """Install what a service with this driver requires, once for all workers; return where its
     commands are."""
+    installed = Path(os.environ[INSTALLED])
 
     def install(setup: Setup) -> Path:
         name = setup.driver.name
-        folder = shared / f"environment_{name}"
+        folder = installed / f"environment_{name}"
         with FileLock(f"{folder}.lock"):
             if not folder.exists():
                 answers = setup.answers(existing_database=True)  # which requires more
@@ -236,7 +240,8 @@ def environment(shared: Path, unavailable: Callable[[str], None]) -> Callable[[S
             if (done := folder / ".venv" / "done").exists():
                 return done.parent / "bin"
             try:
-                Project(folder, {}).run("uv", "sync", "--quiet", "--no-install-project")
+                linked = Project(folder, {}, {"UV_LINK_MODE": "hardlink"})
+                linked.run("uv", "sync", "--quiet", "--no-install-project")
                 # What installing the project would make of its [project.scripts].
                 script = done.parent / "bin" / "migrations"
                 script.write_text(SCRIPT.format(python=script.with_name("python")))
@@ -254,11 +259,11 @@ def environment(shared: Path, unavailable: Callable[[str], None]) -> Callable[[S
 
 
 @pytest.fixture
-def mypy_cache(environment: Callable[[Setup], Path], shared: Path, tmp_path: Path) -> Path:
+def mypy_cache(environment: Callable[[Setup], Path], tmp_path: Path) -> Path:
     """A cache of mypy's that knows what all services install: reading that takes most of its time,
     and is done once for all workers."""
     commands = environment(SETUPS[0])
-    cache = shared / "mypy"
+    cache = Path(os.environ[INSTALLED]) / "mypy"
     with FileLock(f"{cache}.lock"):
         if not cache.exists():
             project = Project(commands.parent.parent, {})

@@ -22,8 +22,8 @@ from urllib.request import urlopen
 from dotenv import dotenv_values
 from matrix import ROOT
 
-# What would change where a command of the service finds its settings or its environment, or make
-# it slow: without bytecode, each start of Alembic takes seconds.
+# What would change where a command of the service finds its settings or its environment or has its
+# files, or make it slow: without bytecode, each start of Alembic takes seconds.
 PRIVATE = {
     "DATABASE_PASSWORD",
     "DATABASE_URL",
@@ -31,6 +31,7 @@ PRIVATE = {
     "LOG_LEVEL",
     "MIGRATION_DATABASE_PASSWORD",
     "MIGRATION_DATABASE_URL",
+    "PYTEST_DEBUG_TEMPROOT",
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONPATH",
     "SCRATCH_DATABASE_URL",

@@ -25,6 +25,7 @@ from typing import IO, Any, ClassVar, LiteralString
 import psycopg
 import pymysql
 from mysql_programs import NoMySQLError, find_mysqld
+from places import find_memory
 from psycopg import sql
 from sqlalchemy import URL, make_url
 
@@ -373,7 +374,7 @@ class _Sandbox:
 def _sandbox() -> Iterator[_Sandbox]:
     """Yield a new sandbox, and delete it afterwards."""
     # Not TMPDIR, which can be too long for a unix socket's path, and closed to other accounts.
-    folder = tempfile.mkdtemp(prefix="db-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix="db-", dir=find_memory() or "/tmp")
     with subprocess.Popen(
         ("/bin/sh", "-c", _GUARD, folder),
         stdin=subprocess.PIPE,

@@ -9,10 +9,9 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -34,7 +33,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".yaml": lambda text: yaml.load(text, yaml.CSafeLoader),
     ".yml": lambda text: yaml.load(text, yaml.CSafeLoader),
 }
-MEMORY = Path("/dev/shm")  # a file system in memory, on Linux
 RUFF_READS = (".py", ".toml")
 LEFTOVERS = re.compile(r"(?<!\$)\{\{|\{%|\{#|Undefined")
 
@@ -42,16 +40,6 @@ LEFTOVERS = re.compile(r"(?<!\$)\{\{|\{%|\{#|Undefined")
 @pytest.fixture
 def compile_once() -> None:
     """Render as users do: nothing is shared with another render."""
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """In memory, if it can be: on a disk, making a file takes longer than rendering it."""
-    if not os.access(MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with TemporaryDirectory(dir=MEMORY) as folder:
-        yield Path(folder)
 
 
 def contents(project: Project) -> dict[str, bytes]:
