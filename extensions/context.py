@@ -71,7 +71,6 @@ ASYNC = {
     "sync_engine": "engine.sync_engine",
     "call_check": "await check_database(request)",
     "call_work": "await session.run_sync(work)",
-    "iterators": "AsyncIterator",
     "of_anyio": "move_on_after",
 }
 SYNC = {
@@ -85,7 +84,6 @@ SYNC = {
     "sync_engine": "engine",
     "call_check": "await to_thread.run_sync(check_database, request, abandon_on_cancel=True)",
     "call_work": "work(session)",
-    "iterators": "AsyncIterator, Iterator",
     "of_anyio": "move_on_after, to_thread",
 }
 
