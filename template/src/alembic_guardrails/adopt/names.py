@@ -6,15 +6,18 @@ from contextlib import nullcontext
 from functools import cache
 from importlib.util import find_spec
 from keyword import iskeyword
+from typing import Any
 from unicodedata import normalize
 from unittest.mock import patch
 
+
+def unchecked(target: Any = None, **options: object) -> Any:
+    """Decorate as typeguard's decorator does, with options or without, and change nothing."""
+    return unchecked if target is None else target
+
+
 # typeguard would rewrite each method of inflect now, which takes longer than most adoptions.
-with (
-    patch("typeguard.typechecked", lambda target: target)
-    if find_spec("typeguard")
-    else nullcontext()
-):
+with patch("typeguard.typechecked", unchecked) if find_spec("typeguard") else nullcontext():
     import inflect
 
 # Words that are no plurals, or whose singular is another word.
