@@ -135,6 +135,15 @@ def forks() -> Iterator[None]:
     FORKS.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_certificates() -> Iterator[None]:
+    """Keep pymysql from reading the machine's list of certificates for each connection: nothing in
+    this process verifies any with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ssl.SSLContext.load_default_certs", lambda *_: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def unavailable(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Skip the test for this reason, or fail it where everything has to be there."""
