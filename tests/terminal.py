@@ -1,12 +1,24 @@
 """A program in a terminal: what its screen shows, and what is typed."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pexpect
 import pyte
+
+
+class Screen(pyte.Screen):
+    """A screen that answers: prompt_toolkit waits a second for the place of the cursor."""
+
+    def __init__(self, columns: int, rows: int, answer: Callable[[str], object]) -> None:
+        super().__init__(columns, rows)
+        self.answer = answer
+
+    def write_process_input(self, data: str) -> None:
+        """Send what a terminal reports of itself to the program that asked for it."""
+        self.answer(data)
 
 
 class Terminal:
@@ -20,7 +32,7 @@ class Terminal:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         rows, columns = size
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = Screen(columns, rows, self.types)
         self.stream = pyte.Stream(self.screen)
         self.terminal = pexpect.spawn(
             command[0],
@@ -30,6 +42,7 @@ class Terminal:
             encoding="utf-8",
             env=environment,
         )
+        self.terminal.delaybeforesend = None
 
     @property
     def text(self) -> str:
