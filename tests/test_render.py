@@ -38,9 +38,8 @@ LEFTOVERS = re.compile(r"(?<!\$)\{\{|\{%|\{#|Undefined")
 
 
 @pytest.fixture
-def compile_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Render first as users do: nothing is shared with an earlier render."""
-    monkeypatch.setattr("conftest.COMPILED", {})
+def compile_once() -> None:
+    """Render as users do: nothing is shared with another render."""
 
 
 def contents(project: Project) -> dict[str, bytes]:
@@ -91,7 +90,6 @@ def test_copier_renders_what_the_tests_read(
     assert {name for name in files if files[name] != given.get(name)} <= {".copier-answers.yml"}
 
 
-@pytest.mark.usefixtures("compile_anew")
 def test_rendering_compiles_each_text_once(copy: Render, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copier would compile each part of each path, and the name of the answers file with it."""
     compiled: Counter[str] = Counter()
@@ -128,10 +126,8 @@ def test_copier_needs_no_sqlalchemy(template: Path, tmp_path: Path) -> None:
     assert make_url(str(written)) == make_url(url.replace("://", "+psycopg://"))
 
 
-@pytest.mark.usefixtures("compile_anew")
 @pytest.mark.parametrize("setup", FIRST, ids=str)
 def test_rendering_twice_gives_the_same_bytes(copy: Render, setup: Setup) -> None:
-    """The second time with the templates that the first has compiled, as other tests do."""
     assert contents(copy(**setup.answers())) == contents(copy(**setup.answers()))
 
 
