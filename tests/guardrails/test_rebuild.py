@@ -506,6 +506,37 @@ run_migrations(target_metadata=models)
             "b.create_unique_constraint('two', ['z', 'c'])",
             'z INT NOT NULL, c TEXT, CONSTRAINT one UNIQUE ("z"), CONSTRAINT two UNIQUE (z, c)',
         ),
+        # A name is that of the column that had it before the batch, as in Alembic.
+        (
+            "a INT, c TEXT",
+            "b.alter_column('a', new_column_name='z')\nb.alter_column('c', new_column_name='a')\n"
+            "b.drop_column('a')",
+            "a TEXT",
+        ),
+        (
+            "a INT, c TEXT",
+            "b.alter_column('a', new_column_name='c', nullable=False)\n"
+            "b.alter_column('c', new_column_name='a')\nb.create_unique_constraint('one', ['a'])",
+            'c INT NOT NULL, a TEXT, CONSTRAINT one UNIQUE ("c")',
+        ),
+        (
+            "a INT, c TEXT",
+            "b.alter_column('a', new_column_name='z')\n"
+            "b.create_index('mixed', ['a', sa.text('lower(c)')])",
+            "z INT, c TEXT",
+        ),
+        (
+            "a INT UNIQUE, e VARCHAR(1) CHECK (e IN ('x')), CONSTRAINT ck CHECK (a > 0)",
+            "b.alter_column('e', new_column_name='z', type_=sa.Text(),"
+            " existing_type=sa.Enum('x', name='named', create_constraint=True))",
+            "a INT UNIQUE, z TEXT, CONSTRAINT ck CHECK (a > 0)",
+        ),
+        (
+            "a INT, e TEXT",
+            "b.alter_column('e', new_column_name='z', existing_type=sa.Text(),"
+            " type_=sa.Enum('x', name='ck', create_constraint=True))",
+            "a INT, z VARCHAR(1), CONSTRAINT ck CHECK (\"z\" IN ('x'))",
+        ),
         ("a INT CHECK (t.a > 1), c", "b.drop_column('c')", "a INT CHECK (t.a > 1)"),
         (
             "a INT, c INT, CONSTRAINT one UNIQUE (c), CONSTRAINT two CHECK (a > c)",
@@ -570,11 +601,15 @@ def test_a_batch_names_what_has_no_name(project: Project, arguments: dict[str, s
         "CREATE TABLE p (id INTEGER PRIMARY KEY)",
         "CREATE TABLE t (a INT UNIQUE REFERENCES p, e TEXT UNIQUE COLLATE NOCASE)",
     )
-    body = 'b.drop_constraint("uq_a", type_="unique")\nb.drop_constraint("fk_a_p")'
+    body = """
+    b.alter_column("a", new_column_name="z")
+    b.drop_constraint("uq_a", type_="unique")
+    b.drop_constraint("fk_a_p")
+    """
 
     after = change(project, body, **arguments)
 
-    assert after["t"] == "CREATE TABLE t (a INT, e TEXT UNIQUE COLLATE NOCASE)"
+    assert after["t"] == "CREATE TABLE t (z INT, e TEXT UNIQUE COLLATE NOCASE)"
 
 
 def test_arguments_of_the_new_table(project: Project) -> None:

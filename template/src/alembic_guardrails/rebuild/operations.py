@@ -58,8 +58,9 @@ class BatchChange:
         self.target = target
         self.dialect = batch.dialect
         self.always = batch.recreate == "always"
-        # New names of columns, by the old ones: Alembic finds a column by its old name.
-        self.renamed: dict[str, str] = {}
+        # What columns are called now, by the names, folded, by which Alembic finds them: those that
+        # they had before the batch, or that it has added them by.
+        self.names = {name: name for name in target.table.folded_names}
         # Names of constraints, folded, that went with a column.
         self.gone: set[str] = set()
         self.described = stated.read(batch, target)
@@ -104,24 +105,47 @@ class BatchChange:
                 steps.append((name, arguments, options))
         renames = [step for step in steps if step[0] == "rename"]
         others = [step for step in steps if step[0] != "rename"]
-        added = [str(step[1][1].name) for step in others if step[0] == "add_column"]
-        names = [*self.target.table.folded_names, *map(fold, added)]
-        names += [fold(step[1][1]) for step in renames]
-        return [*renames, *others] if len(names) == len({*names}) else steps
+        if not self.can_rename_first(renames, others):
+            return steps
+        # By their columns, Alembic finds these under the old names.
+        unnamed = [step for step in drops_first(others) if self.drops_unnamed(step)]
+        return [*unnamed, *renames, *(step for step in others if step not in unnamed)]
+
+    def can_rename_first(self, renames: list[Operation], others: list[Operation]) -> bool:
+        """Whether all new names of columns can be given at once, before all other steps."""
+        present = self.target.table.folded_names
+        old, new = ([fold(step[1][place]) for step in renames] for place in (0, 1))
+        added = [fold(step[1][1].name) for step in others if step[0] == "add_column"]
+        after = [*(name for name in present if name not in old), *new]
+        is_possible = len(after) == len({*after}) and sorted({*old}) == sorted(old)
+        return is_possible and {*old} <= {*present} and not {*added} & {*present, *new}
+
+    def drops_unnamed(self, step: Operation) -> bool:
+        """Whether a step drops a constraint that has no name in the table, and is no type's."""
+        if step[0] != "drop_constraint" or is_type_bound(step[1][0]):
+            return False
+        return not stated.find_by_name(self.target.table, step[1][0])
 
     def rename(self, names: Sequence[tuple[str, str]]) -> None:
         """Rename columns, all at once."""
         self.target.apply(always=False)
         pairs = [(self.find(old), new) for old, new in names]
         self.target.rename(pairs)
-        self.renamed |= {fold(old): new for old, new in pairs}
+        now = {fold(old): new for old, new in pairs}
+        self.names = {name: now.get(fold(old), old) for name, old in self.names.items()}
+
+    def current(self, name: str) -> str:
+        """Return the name that a column has now; a name that it has got in the batch stays."""
+        return self.names.get(fold(name), name)
 
     def find(self, name: str) -> str:
-        """Return the name of a column as it is now; a batch can use the old one."""
+        """Return the name of a column as it stands in the definition.
+
+        Raises:
+            CommandError: There is no such column.
+        """
         table = parse_table(self.target.text)
-        if table.column(name) is None:
-            name = self.renamed.get(fold(name), name)
-        return edit.require_column(table, name).name
+        return edit.require_column(table, self.current(name)).name
 
     def change(self, text: str) -> None:
         """Set what the definition is to be; the change is more than columns added and dropped."""
@@ -224,6 +248,7 @@ class BatchChange:
             self.change(text)
         self.target.text = text
         self.target.added.append((name, definition))
+        self.names[fold(name)] = name
         if options.get("inline_references"):
             for constraint in {key.constraint for key in column.foreign_keys if key.constraint}:
                 self.add_definition(self.compile_constraint(constraint))
@@ -242,6 +267,7 @@ class BatchChange:
         if lost or name in added:
             self.target.is_plain = False
         self.target.text = text
+        self.names = {old: now for old, now in self.names.items() if fold(now) != fold(name)}
         if name in added:
             del self.target.added[added.index(name)]
         else:
@@ -270,21 +296,28 @@ class BatchChange:
         self.add_definition(definition)
 
     def add_definition(self, definition: str) -> None:
-        """Add a constraint that is written in SQL; its keys can have old names of columns."""
-        text = edit.add_constraint(self.target.text, definition)
-        names = parse_table(text).constraints[-1].columns
-        known = parse_table(text).folded_names
-        changes = [
-            (entry.begin, entry.end, self.target.quote(self.renamed[fold(entry.name)]))
-            for entry in names
-            if fold(entry.name) not in known and fold(entry.name) in self.renamed
-        ]
-        self.change(edit.apply(text, *changes))
+        """Add a constraint that is written in SQL."""
+        self.change(edit.add_constraint(self.target.text, definition))
 
-    def compile_constraint(self, constraint: Constraint) -> str:
-        """Return a constraint as it stands in CREATE TABLE."""
+    def compile_constraint(self, constraint: Constraint, *, with_name: bool = True) -> str:
+        """Return a constraint as it stands in CREATE TABLE, with the names that columns have now.
+
+        The SQL of a CHECK has these names already, unless it is that of a type.
+        """
         compiler: Any = self.dialect.ddl_compiler
-        return str(compiler(self.dialect, None).process(constraint)).strip()
+        begin = "CREATE TABLE t (c, "
+        text = f"{begin}{str(compiler(self.dialect, None).process(constraint)).strip()})"
+        (clause,) = parse_table(text).constraints
+        places = [(entry.begin, entry.end, entry.name) for entry in clause.columns]
+        if is_type_bound(constraint):
+            places += [(token.begin, token.end, token.identifier) for token in clause.body]
+        changes = [
+            (first, last, self.target.quote(self.current(name)))
+            for first, last, name in places
+            if name and fold(self.current(name)) != fold(name)
+        ]
+        first = len(begin) if with_name else clause.tokens[0].begin
+        return edit.apply(text, *changes)[first:-1]
 
     def drop_constraint(self, constraint: Constraint, **options: Any) -> None:
         """Drop a constraint.
@@ -293,17 +326,9 @@ class BatchChange:
             ValueError: There is none, as in Alembic.
             CommandError: There are several.
         """
-        table = parse_table(self.target.text)
-        if isinstance(constraint.name, str) and constraint.name:
-            convention = self.batch.naming_convention
-            found = stated.find_by_name(table, constraint) or stated.find_unnamed(
-                table, constraint, self.described, convention
-            )
-        elif is_type_bound(constraint):
-            definition = self.compile_constraint(constraint)
-            found = [pair for pair in table.all_clauses() if same(pair[0].text, definition)]
-        else:
+        if not (is_type_bound(constraint) or constraint.name):
             raise ValueError("Constraint must have a name")
+        found = self.find_constraint(constraint)
         if not found:
             is_gone = fold(str(constraint.name)) in self.gone
             if is_gone or is_type_bound(constraint) or options.get("if_exists"):
@@ -313,6 +338,18 @@ class BatchChange:
             raise self.target.refusal(f"it has {len(found)} constraints {constraint.name}")
         clause = found[0][0]
         self.change(edit.drop_constraint(self.target.text, lambda one: one.begin == clause.begin))
+
+    def find_constraint(self, constraint: Constraint) -> list[stated.Found]:
+        """Return the constraints that one of Alembic's can be."""
+        table = parse_table(self.target.text)
+        named = isinstance(constraint.name, str) and constraint.name
+        if named and (found := stated.find_by_name(table, constraint)):
+            return found
+        if is_type_bound(constraint):
+            definition = self.compile_constraint(constraint, with_name=False)
+            return [pair for pair in table.all_clauses() if same(pair[0].text, definition)]
+        convention = self.batch.naming_convention
+        return stated.find_unnamed(table, constraint, self.described, convention)
 
     # What the batch itself says.
 
@@ -369,10 +406,11 @@ class BatchChange:
 
     def create_index(self, index: Index, **options: Any) -> None:
         """Create an index, whose columns can have old names."""
-        names = [getattr(column, "name", None) for column in index.expressions]
-        known = self.target.table.folded_names
-        if any(name and fold(name) not in known and fold(name) in self.renamed for name in names):
-            columns = [self.find(str(name)) for name in names]
+        columns = [
+            self.find(column.name) if isinstance(column, Column) else column
+            for column in index.expressions
+        ]
+        if columns != [getattr(column, "name", column) for column in index.expressions]:
             index = self.batch.operations.schema_obj.index(
                 index.name, self.target.name, columns, unique=index.unique, **index.kwargs
             )
