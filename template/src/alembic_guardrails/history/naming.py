@@ -8,7 +8,7 @@ https://alembic.sqlalchemy.org/en/latest/naming.html
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
@@ -76,6 +76,7 @@ def is_conventional(context: MigrationContext, script: Script) -> bool:
     return script.revision in context.opts[RECORDED]
 
 
+@cache  # for a command there is one, for a history of a thousand revisions too
 def without_convention(models: MetaData) -> MetaData:
     """Return the same tables in metadata that has no naming convention but SQLAlchemy's own."""
     plain: Any = copy(models)
