@@ -1,5 +1,6 @@
 """Projects rendered from the template, and databases to migrate."""
 
+import gc
 import json
 import os
 import runpy
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import sysconfig
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from contextlib import ExitStack
 from contextvars import Context
 from functools import cache
@@ -68,6 +69,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A handler, unlike SIG_IGN, ends with the process that has it.
         signal.signal(signal.SIGINT, lambda *_: None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while tests are collected, and look for none among them later: they stay
+    until the end, and there are thousands."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
