@@ -67,11 +67,17 @@ OPAQUE = {"CALL", "EXECUTE", "PREPARE"}
 # ER_BAD_DB_ERROR.
 MISSING = {1049, 1146, 1305, 1360, 1539}
 
-# Words after the tables that a change of rows is about.
-AFTER_TARGET = {"(", "SELECT", "SET", "VALUE", "VALUES", "WHERE"}
+# Words after the tables that a change of rows is about; those of the first two can have queries in
+# parentheses among their tables.
+AFTER_TARGET = {"UPDATE": {"SET"}, "DELETE": {"WHERE"}}
+AFTER_TABLE = {"(", "SELECT", "SET", "VALUE", "VALUES", "WHERE"}
 
-# What can stand before an asterisk that means all columns.
+# What can stand before or behind an asterisk that means all columns.
 BEFORE_ALL = {",", ".", "ALL", "DISTINCT", "SELECT"}
+AFTER_ALL = {",", "FROM"}
+
+# Clauses that drop a foreign key, or can.
+DROP_KEY = {("DROP", "FOREIGN"), ("DROP", "CONSTRAINT")}
 
 # Clauses of ALTER TABLE that change no value of a column that is there before and after.
 KEEP_VALUES = {"ADD", "ALGORITHM", "AUTO_INCREMENT", "COMMENT", "DROP", "ENGINE", "FORCE", "LOCK"}
@@ -100,14 +106,13 @@ class Catalog:
         """The columns that change with any other column of their row."""
         return {name for kind, name, _ in self.rows if kind == "touched"}
 
-    def with_cascades(self, tables: set[str], is_update: bool) -> set[str]:
-        """Return tables, and those whose rows change with theirs by a foreign key."""
-        kind = "update" if is_update else "delete"
+    def with_cascades(self, tables: set[str], rules: set[str]) -> set[str]:
+        """Return tables, and those whose rows change with theirs by a rule of a foreign key."""
         found = {*tables}
         while new := {
             text.lower()
             for rule, name, text in self.rows
-            if rule == kind and name in found and text.lower() not in found
+            if rule in rules and name in found and text.lower() not in found
         }:
             found |= new
         return found
@@ -223,6 +228,8 @@ class Reads:
 
     def __init__(self) -> None:
         self.reads: set[Read] = set()
+        # Whether rows were changed after a query.
+        self.has_changed_rows = False
 
     def note(self, effect: Effect, parameters: Any, catalog: Catalog) -> None:
         """Remember a query."""
@@ -241,7 +248,9 @@ class Reads:
     def can_differ(self, effect: Effect, catalog: Catalog) -> bool:
         """Whether a statement that is skipped can have changed the result of a query before it."""
         if effect.action is Action.SCHEMA:
-            return any(self.can_differ_by_schema(effect, read) for read in self.reads)
+            is_unknown = self.has_changed_rows and removes_program(effect)
+            return is_unknown or any(self.can_differ_by_schema(effect, read) for read in self.reads)
+        self.has_changed_rows = bool(self.reads)
         tables, columns = changed_by(effect.statement, catalog)
         return any(
             read.names & tables
@@ -257,7 +266,25 @@ class Reads:
         tables = {item.name.rpartition(".")[2].strip("`").lower() for item in effect.objects}
         if not read.names & tables or "INDEX" in words[:3]:
             return False
-        return read.has_all_columns or not keeps_values(effect.statement)
+        is_kept = keeps_values(effect.statement) and not read.names & dropped_by(effect.statement)
+        return read.has_all_columns or not is_kept
+
+
+def removes_program(effect: Effect) -> bool:
+    """Whether a change of the schema can remove what made a change of rows do more than it says.
+
+    What that did cannot be read from the database any more.
+    """
+    words = effect.statement.words
+    is_replaced = "REPLACE" in words[:3] or (words[0] == "ALTER" and "VIEW" in words[:12])
+    return bool(effect.gone) or is_replaced or bool(DROP_KEY & {*pairwise(words)})
+
+
+def dropped_by(statement: Statement) -> set[str]:
+    """Return the names behind each DROP in a statement, in small letters."""
+    parts = [token.identifier.lower() for token in statement.tokens]
+    dropped = {at for at, word in enumerate(statement.words) if word == "DROP"}
+    return {name for at in dropped for name in parts[at + 1 : at + 5] if name}
 
 
 def keeps_values(statement: Statement) -> bool:
@@ -275,21 +302,41 @@ def keeps_values(statement: Statement) -> bool:
 
 
 def reads_all_columns(statement: Statement) -> bool:
-    """Whether a query asks for all columns by an asterisk."""
-    return any(after == "*" and before in BEFORE_ALL for before, after in pairwise(statement.words))
+    """Whether a query is about all columns, by an asterisk or without one."""
+    words = statement.words
+    if words[:1] == ("TABLE",) or "NATURAL" in words:
+        return True
+    return any(
+        word == "*" and before != "(" and (before in BEFORE_ALL or after in AFTER_ALL)
+        for before, word, after in zip(words, words[1:], words[2:], strict=False)
+    )
 
 
 def changed_by(statement: Statement, catalog: Catalog) -> tuple[set[str], set[str] | None]:
     """Return the tables that a change of rows is about, and the columns if not all of them."""
     words = statement.words
-    end = next((at for at, word in enumerate(words) if word in AFTER_TARGET), len(words))
-    end = len(words) if words[0] == "WITH" else end
+    end = end_of_target(statement)
     target = replace(statement, tokens=statement.tokens[:end])
     has_programs = len(catalog.statements_behind(target)) > 1
-    tables = catalog.with_cascades(catalog.names_behind(target), words[0] == "UPDATE")
-    if words[0] != "UPDATE" or has_programs or words[end : end + 1] != ("SET",):
+    is_update = words[0] == "UPDATE" and not has_programs
+    names = catalog.names_behind(target)
+    tables = catalog.with_cascades(names, {"update"} if is_update else {"delete", "update"})
+    if not is_update or tables != names or words[end : end + 1] != ("SET",):
         return tables, None
     return tables, {*assigned_columns(statement, end + 1), *catalog.touched_columns}
+
+
+def end_of_target(statement: Statement) -> int:
+    """Return the place behind the tables that a change of rows is about."""
+    words = statement.words
+    if words[0] == "WITH":
+        return len(words)
+    ends, depth = AFTER_TARGET.get(words[0], AFTER_TABLE), 0
+    for place, word in enumerate(words):
+        if word in ends and depth == 0:
+            return place
+        depth += {"(": 1, ")": -1}.get(word, 0)
+    return len(words)
 
 
 def assigned_columns(statement: Statement, begin: int) -> Iterator[str]:
@@ -297,7 +344,10 @@ def assigned_columns(statement: Statement, begin: int) -> Iterator[str]:
     for part in split_at_commas(statement.tokens[begin:]):
         words = [token.word for token in part]
         if "=" in words and words.index("="):
-            yield part[words.index("=") - 1].identifier.lower()
+            named = part[words.index("=") - 1]
+            # A string can be a name, in the mode ANSI_QUOTES.
+            is_string = named.kind == "string"
+            yield (named.text[1:-1] if is_string else named.identifier).lower()
 
 
 def strings_in(parameters: Any) -> Iterator[str]:
