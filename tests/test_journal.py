@@ -72,7 +72,8 @@ def skip_what_is_forbidden(stock: Service, code: int) -> None:
 class Case:
     """A revision, how it is interrupted, and what a query then finds.
 
-    Without a way it is only run; "mended" runs it with an error after its last statement.
+    Without a way it is only run; `is_broken` runs it with an error after its last statement. The
+    body of the interrupted run is another one if there is an `earlier` one.
     """
 
     before: list[str]
@@ -82,12 +83,20 @@ class Case:
     query: str = "SELECT 1"
     right: int = 1
     can_continue: bool = True
+    earlier: str = ""
 
 
 A = "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, n INT)"
 ONE = "INSERT INTO a (n) VALUES (1)"
 B = 'op.execute("CREATE TABLE b (n INT)")'
 COUNT = "SELECT COUNT(*) FROM a"
+N = "SELECT n FROM a"
+FOLLOWS = "CREATE TABLE c (a_id INT, FOREIGN KEY (a_id) REFERENCES a (id) ON UPDATE CASCADE)"
+LOG = "CREATE TABLE log (n INT)"
+BACKFILL = """
+a = sa.table("a", sa.column("id"), sa.column("n"))
+backfill(sa.update(a).where(a.c.n == 1).values(n=7), a.c.id)
+"""
 INDEXES = (
     "SELECT COUNT(DISTINCT index_name) FROM information_schema.statistics"
     " WHERE table_schema = DATABASE() AND table_name = 'a'"
@@ -219,6 +228,115 @@ CASES = {
         right=0,
         can_continue=False,
     ),
+    "a query before what a trigger did that is gone": Case(
+        [A, LOG, "CREATE TRIGGER w AFTER INSERT ON a FOR EACH ROW INSERT INTO log VALUES (1)"],
+        f'n = bind.scalar(text("SELECT COUNT(*) FROM log"))\nop.execute("{ONE}")\n'
+        f'op.execute("DROP TRIGGER w")\n{B}\nop.execute(f"INSERT INTO b VALUES ({{n}})")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        right=0,
+        can_continue=False,
+    ),
+    "a query before an update that cascades": Case(
+        [A, ONE, FOLLOWS, "INSERT INTO c VALUES (1)"],
+        'n = bind.scalar(text("SELECT a_id FROM c"))\n'
+        f'op.execute("UPDATE a SET id = 100")\n{B}\nop.execute(f"INSERT INTO b VALUES ({{n}})")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        can_continue=False,
+    ),
+    "a query of a table that is gone": Case(
+        [A, ONE],
+        f'n = bind.scalar(text("{COUNT}"))\nop.execute("DROP TABLE a")\n{B}\n'
+        'op.execute(f"INSERT INTO b VALUES ({n})")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        can_continue=False,
+    ),
+    "a refusal that the revision catches": Case(
+        [A, ONE],
+        'changed = bind.execute(text("UPDATE a SET n = 2"))\n'
+        f"{B}\ntry:\n    n = changed.rowcount\nexcept Exception:\n    n = -1\n"
+        'op.execute(f"INSERT INTO b VALUES ({n})")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        can_continue=False,
+    ),
+    "an edit where the revision catches the refusal": Case(
+        [A],
+        "try:\n    op.execute('ALTER TABLE a ADD COLUMN x BIGINT')\nexcept Exception:\n    pass",
+        earlier="op.execute('ALTER TABLE a ADD COLUMN x INT')",
+        is_broken=True,
+        query="SELECT COUNT(*) FROM information_schema.columns WHERE column_name = 'x'"
+        " AND data_type = 'bigint' AND table_schema = DATABASE()",
+        can_continue=False,
+    ),
+    "the last number, in a trigger": Case(
+        [A, LOG, "CREATE TRIGGER w BEFORE INSERT ON log FOR EACH ROW SET NEW.n = LAST_INSERT_ID()"],
+        f'op.execute("{ONE}")\n{B}\nop.execute("INSERT INTO log VALUES (0)")',
+        is_broken=True,
+        query="SELECT n FROM log",
+        can_continue=False,
+    ),
+    "a rollback that is new": Case(
+        [A],
+        f'op.execute("{ONE}")\nop.execute("ROLLBACK")\n{B}',
+        earlier=f'op.execute("{ONE}")\n{B}',
+        is_broken=True,
+        query=COUNT,
+        right=0,
+        can_continue=False,
+    ),
+    "a backfill that is new": Case(
+        [A, ONE],
+        f"{BACKFILL}\n{B}",
+        earlier=B,
+        is_broken=True,
+        query=N,
+        right=7,
+        can_continue=False,
+    ),
+    "a backfill that is edited": Case(
+        [A, ONE],
+        f"{BACKFILL}\n{B}",
+        earlier=f"{BACKFILL}\n{B}".replace("n=7", "n=8"),
+        is_broken=True,
+        query=N,
+        right=7,
+        can_continue=False,
+    ),
+    "a backfill that is gone": Case(
+        [A, ONE], B, earlier=f"{B}\n{BACKFILL}", is_broken=True, query=N, can_continue=False
+    ),
+    "a backfill that is done": Case(
+        [A, ONE],
+        f"{BACKFILL}\nop.execute('UPDATE a SET n = 1')",
+        is_broken=True,
+        query=N,
+    ),
+    "a query before a backfill": Case(
+        [A, ONE],
+        f'n = bind.scalar(text("{N}"))\n{BACKFILL}\n{B}\n'
+        'op.execute(f"INSERT INTO b VALUES ({n})")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        can_continue=False,
+    ),
+    "the driver's own connection": Case(
+        [A],
+        f'bind.connection.cursor().execute("{ONE}")\n{B}',
+        is_broken=True,
+        query=COUNT,
+        can_continue=False,
+    ),
+    "another one of the driver's own": Case(
+        [A],
+        f'raw = bind.engine.raw_connection()\nraw.cursor().execute("{ONE}")\nraw.commit()\n'
+        f"raw.close()\n{B}",
+        is_broken=True,
+        query=COUNT,
+        can_continue=False,
+    ),
     "a column that takes the place of another": Case(
         ["CREATE TABLE a (id INT PRIMARY KEY, x INT, y INT)", "INSERT INTO a VALUES (1, 2, 3)"],
         'op.execute("ALTER TABLE a DROP COLUMN x, CHANGE y x INT, ADD COLUMN y INT")',
@@ -286,7 +404,7 @@ def test_a_statement_counts_once(case: Case, services: Callable[[], Service]) ->
     assert undisturbed.scalar(case.query) == case.right
 
     if case.is_broken:
-        interrupted.write(f'{case.body}\nop.execute("nonsense")')
+        interrupted.write(f'{case.earlier or case.body}\nop.execute("nonsense")')
     if case.is_broken or case.kill:
         assert interrupted.upgrade(settings(interrupted), case.kill) != 0
         interrupted.machine.recover()

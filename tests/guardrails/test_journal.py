@@ -35,6 +35,7 @@ EFFECTS = [
     (Action.READ, " -- nothing"),
     (Action.SETTING, "SET NAMES utf8mb4"),
     (Action.SETTING, "SET SESSION sql_mode = '', @@foreign_key_checks = 0, @a = @@sql_mode"),
+    (Action.SETTING, "SET @a = @@SESSION.time_zone, @b = @a"),
     (Action.SETTING, "SET sql_mode = (SELECT REPLACE(@@sql_mode, 'ANSI', ''))"),
     (Action.SETTING, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"),
     (Action.SETTING, "USE other"),
@@ -49,6 +50,8 @@ EFFECTS = [
     (Action.AGAIN, "ALTER DATABASE a CHARACTER SET utf8mb4"),
     (Action.SESSION, "CREATE TEMPORARY TABLE a (n INT)"),
     (Action.SESSION, "SET @a = 1, @b = (SELECT MAX(n) FROM a)"),
+    (Action.SESSION, "SET @a = @@GLOBAL.sql_mode"),
+    (Action.SESSION, "SET @a = @@timestamp"),
     (Action.SESSION, "SELECT n INTO @a FROM b"),
     (Action.SESSION, "SELECT @a := n FROM b"),
     (Action.SESSION, "TABLE b LIMIT 1 INTO @a"),
@@ -170,6 +173,7 @@ DATABASE = catalog(
     ("touched", "changed_at", ""),
     ("delete", "parent", "child"),
     ("delete", "child", "grandchild"),
+    ("update", "owner", "pet"),
     ("mode", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES", ""),
 )
 
@@ -219,11 +223,49 @@ def test_a_mode_that_ends_strings_elsewhere() -> None:
         ("SELECT n FROM c", "RENAME TABLE d TO e", False),
         ("DESCRIBE c", "ALTER TABLE c ADD COLUMN x INT", True),
         ("SHOW TABLES", "CREATE TABLE d (n INT)", True),
+        ("SELECT n FROM c", "UPDATE d JOIN e USING (id) JOIN c USING (id) SET c.n = 1", True),
+        ("SELECT n FROM c", "UPDATE d JOIN (SELECT 1 AS id) e JOIN c SET c.n = 1", True),
+        ("SELECT n FROM c", "DELETE x FROM (SELECT 1 AS id) e JOIN c AS x", True),
+        ("SELECT n FROM c", "DELETE FROM d WHERE n IN (SELECT n FROM c)", False),
+        ("SELECT n FROM c", "INSERT INTO d (n) SELECT n FROM c", False),
+        ("SELECT owner_id FROM pet", "UPDATE owner SET id = 2", True),
+        ("SELECT owner_id FROM pet", "REPLACE INTO owner VALUES (2)", True),
+        ("SELECT SQL_NO_CACHE * FROM c", "UPDATE c SET x = 1", True),
+        ("SELECT COUNT(*), x * n FROM c", "UPDATE c SET y = 1", False),
+        ("SELECT COUNT(*) FROM c NATURAL JOIN d", "UPDATE c SET x = 1", True),
+        ("TABLE c", "UPDATE c SET x = 1", True),
+        ('SELECT "n" FROM "c"', 'UPDATE "c" SET "n" = 1', True),
+        ("SELECT n FROM c", "ALTER TABLE c DROP COLUMN n, ADD COLUMN n INT", True),
     ],
 )
 def test_what_changes_the_result_of_a_query(query: str, change: str, can_differ: bool) -> None:
     reads = Reads()
     reads.note(read_effect(query), (), DATABASE)
+
+    assert reads.can_differ(read_effect(change), DATABASE) is can_differ
+
+
+@pytest.mark.parametrize(
+    ("change", "can_differ"),
+    [
+        ("DROP TRIGGER t", True),
+        ("CREATE OR REPLACE VIEW v2 AS SELECT 1 AS n", True),
+        ("ALTER TABLE d DROP FOREIGN KEY f", True),
+        ("ALTER TABLE d ADD COLUMN x INT, DROP CONSTRAINT f", True),
+        ("ALTER TABLE d RENAME TO e", True),
+        ("RENAME TABLE d TO e", True),
+        ("DROP TABLE d", True),
+        ("ALTER TABLE d DROP COLUMN x", False),
+        ("CREATE TRIGGER t AFTER INSERT ON d FOR EACH ROW DO 1", False),
+        ("CREATE TABLE e (n INT)", False),
+    ],
+)
+def test_what_a_change_of_rows_did_can_be_unknown_later(change: str, can_differ: bool) -> None:
+    """A trigger or a key that was there when it ran is not any more."""
+    reads = Reads()
+    reads.note(read_effect("SELECT n FROM c"), (), DATABASE)
+    assert not reads.can_differ(read_effect(change), DATABASE)
+    assert not reads.can_differ(read_effect("INSERT INTO d (n) VALUES (1)"), DATABASE)
 
     assert reads.can_differ(read_effect(change), DATABASE) is can_differ
 

@@ -301,15 +301,23 @@ def assignment_action(parts: tuple[Token, ...]) -> Action:
     name = words[0].removeprefix("@@")
     if name.partition(".")[0] in SCOPES:
         name = name.partition(".")[2]
-    is_constant = all(
-        part.kind in ("string", "number", "variable", "parameter") or part.word in CONSTANTS
-        for part in parts[2:]
-    )
+    is_constant = all(is_same_in_next_session(part) for part in parts[2:])
     if name.startswith("@"):
         return Action.SETTING if is_constant else Action.SESSION
     is_word = len(parts) == 3 and parts[2].kind == "word"
     is_known = name in SETTINGS and (is_constant or is_word)
     return Action.SETTING if is_known else Action.UNKNOWN
+
+
+def is_same_in_next_session(part: Token) -> bool:
+    """Whether a part of a value is the same in the next session.
+
+    A variable of the server is not, if a statement before has set it.
+    """
+    name = part.word.removeprefix("@@").removeprefix("SESSION.").removeprefix("LOCAL.")
+    if part.kind == "variable" and part.text.startswith("@@"):
+        return name in SETTINGS
+    return part.kind in ("string", "number", "variable", "parameter") or part.word in CONSTANTS
 
 
 def split_at_commas(parts: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:

@@ -18,11 +18,13 @@ from alembic_guardrails._alembic import wrap_result
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.catalog import (
     LOCK_ERRORS,
+    MISSING,
     Catalog,
     Reads,
     fingerprint,
     read_definition,
 )
+from alembic_guardrails.guard.driver import is_raw_checkout, unwatch, watch
 from alembic_guardrails.guard.effects import (
     Action,
     Effect,
@@ -38,6 +40,7 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
+    Pool,
     String,
     Table,
     Text,
@@ -72,6 +75,10 @@ NOTHING = "DO 0"
 
 # Why a revision cannot continue, for messages.
 LOST = "it reads what one of its statements did before that"
+DIFFERS = "it reads what it changed itself"
+
+# The errors of a query for what is not there: also ER_BAD_FIELD_ERROR.
+GONE = {*MISSING, 1054}
 
 # What runs each time.
 UNCOUNTED = {Action.READ, Action.COMMIT, Action.ROLLBACK}
@@ -259,12 +266,16 @@ class Journal:
             (self.connection, "commit", self.before_commit),
             (self.connection, "rollback", self.before_rollback),
             (Engine, "before_cursor_execute", self.before_statement),
+            (Pool, "checkout", self.before_checkout),
         ]
         for target, name, listener in self.listeners:
             event.listen(target, name, listener)
+        watch(self.connection, self.before_driver)
 
     def stop(self) -> None:
         """Stop to listen."""
+        if self.listeners:
+            unwatch(self.connection)
         for target, name, listener in self.listeners:
             event.remove(target, name, listener)
         self.listeners = []
@@ -309,6 +320,16 @@ class Journal:
         """Have a statement noted that runs on another connection."""
         if self.progress and not self.is_off and connection is not self.connection:
             self.progress.note_elsewhere(connection, sql, parameters)
+
+    def before_checkout(self, *_: object) -> None:
+        """Have it noted that the revision takes a connection of the driver from a pool."""
+        if self.progress and not self.is_off and is_raw_checkout():
+            self.before_driver()
+
+    def before_driver(self) -> None:
+        """Have it noted that the revision uses a connection of the driver."""
+        if self.progress and not self.is_off:
+            self.progress.note_driver()
 
     def expect_end(self) -> None:
         """Do nothing unless a revision is interrupted.
@@ -365,6 +386,8 @@ class RevisionProgress:
         self.completed: Entry | None = None
         self.is_pending = self.is_recorded = self.is_locked = self.has_failed = False
         self.has_skipped = self.is_durable = False
+        # What the revision was refused with. It stays refused if it catches that.
+        self.refusal: CommandError | None = None
         self.reads = Reads()
 
     @property
@@ -377,16 +400,17 @@ class RevisionProgress:
         self, run: Callable[[], None], cursor: Any, sql: str, parameters: Any, context: Any
     ) -> None:
         """Run a statement of the revision, or skip it."""
+        self.expect_no_refusal()
         effect = read_effect(sql)
         is_repeatable = bool(context.execution_options.get(REPEATABLE))
         if is_repeatable or self.is_repeatable:
             self.run_repeatable(effect, run)
             return
-        if self.has_failed:
-            self.obstruct("it went on after a statement that failed")
-            self.has_failed = False
+        self.note_failure()
         action = self.action(effect)
-        if self.has_skipped and reads_session(effect.statement):
+        if self.has_skipped and any(
+            reads_session(item) for item in self.catalog.statements_behind(effect.statement)
+        ):
             raise self.refuse(LOST)
         if self.is_skipped(effect, action, sql, parameters):
             if is_returning(effect, context):
@@ -395,10 +419,31 @@ class RevisionProgress:
             return
         try:
             self.run_by(action, effect, run)
-        except BaseException:
+        except BaseException as error:
+            if self.is_behind and isinstance(error, Exception) and error_code(error) in GONE:
+                raise self.refuse(DIFFERS) from error
             self.has_failed = True
             self.is_recorded = self.is_durable
             raise
+
+    def note_failure(self) -> None:
+        """Note why the revision could not continue if it has caught the error of a statement."""
+        if self.has_failed:
+            self.obstruct("it went on after a statement that failed")
+            self.has_failed = False
+
+    def begin_batches(self, sql: str, parameters: Any) -> bool:
+        """Count a statement that runs in batches; return whether an earlier run came to its end."""
+        self.expect_no_refusal()
+        if self.is_repeatable:
+            return False
+        self.note_failure()
+        return self.is_skipped(read_effect(sql), Action.ROWS, sql, parameters)
+
+    def end_batches(self) -> None:
+        """Write that all batches are done, in a transaction that holds nothing else."""
+        if not self.is_repeatable and not self.is_recorded:
+            self.write(self.now)
 
     def run_repeatable(self, effect: Effect, run: Callable[[], None]) -> None:
         """Run a statement that can run again; try again where that undoes nothing else."""
@@ -436,7 +481,7 @@ class RevisionProgress:
             CommandError: The earlier run executed another one, or it is unknown whether it did.
         """
         digest = sha256(f"{self.chain}{sql}{parameters!r}".encode()).hexdigest()
-        if action is Action.SETTING:
+        if action in (Action.SETTING, Action.ROLLBACK):
             self.chain = digest
             return False
         is_behind = self.is_behind
@@ -459,7 +504,7 @@ class RevisionProgress:
         else:
             is_skipped = True
         if is_skipped and self.reads.can_differ(effect, self.catalog):
-            raise self.refuse("it reads what it changed itself")
+            raise self.refuse(DIFFERS)
         return is_skipped
 
     def has_run(self, effect: Effect, digest: str) -> bool:
@@ -604,6 +649,16 @@ class RevisionProgress:
             self.obstruct("it wrote over a connection of its own")
             self.write_apart()
 
+    def note_driver(self) -> None:
+        """Note that the revision uses a connection of the driver, where no statement is seen."""
+        if self.is_repeatable:
+            return
+        self.expect_no_refusal()
+        if self.is_behind:
+            raise self.changed()
+        self.obstruct("it used the driver's own connection")
+        self.write_apart()
+
     def obstruct(self, cause: str) -> None:
         """Note why the revision cannot continue after an interruption."""
         if not self.now.obstacle:
@@ -632,8 +687,9 @@ class RevisionProgress:
             self.record()
 
     def before_rollback(self) -> None:
-        """Remember that an entry may be rolled back."""
+        """Remember that an entry may be rolled back, and what else may be."""
         self.is_recorded = self.is_durable
+        self.chain = sha256(f"{self.chain}ROLLBACK".encode()).hexdigest()
 
     def commits_rows(self) -> bool:
         """Whether the revision is in an `autocommit_block`."""
@@ -643,10 +699,16 @@ class RevisionProgress:
         """Do nothing unless the earlier run executed more than there is.
 
         Raises:
-            CommandError: It did.
+            CommandError: It did, or the revision was refused before.
         """
+        self.expect_no_refusal()
         if self.is_behind:
             raise self.changed()
+
+    def expect_no_refusal(self) -> None:
+        """Raise the refusal again that the revision has caught, if so."""
+        if self.refusal:
+            raise self.refusal
 
     def settle(self) -> None:
         """Roll back, and write whether the change of the schema that began last is done."""
@@ -677,7 +739,8 @@ class RevisionProgress:
 
     def refuse(self, cause: str) -> CommandError:
         """Return an error which says why the revision cannot continue."""
-        return cannot_continue(self.known, cause)
+        self.refusal = cannot_continue(self.known, cause)
+        return self.refusal
 
 
 def is_returning(effect: Effect, context: ExecutionContext) -> bool:
@@ -696,5 +759,11 @@ def excerpt(effect: Effect) -> str:
 
 def is_behind(connection: Connection) -> bool:
     """Whether an earlier run of this revision has come further than it is now."""
-    progress: RevisionProgress | None = connection.info.get(INFO)
+    progress = progress_of(connection)
     return progress is not None and progress.is_behind
+
+
+def progress_of(connection: Connection) -> RevisionProgress | None:
+    """Return what counts the statements of the revision that runs, if anything does."""
+    progress: RevisionProgress | None = connection.info.get(INFO)
+    return progress

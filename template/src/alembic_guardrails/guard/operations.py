@@ -13,7 +13,7 @@ from alembic.util import CommandError
 from alembic_guardrails._alembic import is_in_callers_transaction
 from alembic_guardrails.errors import IrreversibleError, error_code
 from alembic_guardrails.guard.base import format_milliseconds
-from alembic_guardrails.guard.journal import REPEATABLE, is_behind
+from alembic_guardrails.guard.journal import REPEATABLE, is_behind, progress_of
 from alembic_guardrails.progress import Progress
 from alembic_guardrails.settings import read_settings
 from sqlalchemy import (
@@ -255,7 +255,7 @@ def backfill(statement: Update | Delete, key: ColumnElement[Any], size: int, pau
         if context.as_sql:
             op.execute(statement)
         else:
-            change_in_batches(op.get_bind(), statement, key, size, pause)
+            change_unless_done(op.get_bind(), statement, key, size, pause)
 
 
 def change_batch(connection: Connection, batch: Update | Delete) -> int:
@@ -273,6 +273,26 @@ def change_batch(connection: Connection, batch: Update | Delete) -> int:
     return connection.execute(batch).rowcount
 
 
+def change_unless_done(
+    connection: Connection,
+    statement: Update | Delete,
+    key: ColumnElement[Any],
+    size: int,
+    pause: float,
+) -> None:
+    """Change the rows of `statement` in batches, unless an interrupted run has changed them all.
+
+    That can have changed the table since.
+    """
+    progress = progress_of(connection)
+    compiled = statement.compile(dialect=connection.dialect)
+    if progress and progress.begin_batches(str(compiled), compiled.params):
+        return
+    change_in_batches(connection, statement, key, size, pause)
+    if progress:
+        progress.end_batches()
+
+
 def change_in_batches(
     connection: Connection,
     statement: Update | Delete,
@@ -285,9 +305,6 @@ def change_in_batches(
     The connection has to commit each statement. Between two batches there is a pause of `pause`
     seconds.
     """
-    # An interrupted run has come to its end with this, and may have changed the table since.
-    if is_behind(connection):
-        return
     condition = statement.whereclause
     keys = select(key).where(true() if condition is None else condition).order_by(key)
     count = select(func.count()).select_from(keys.order_by(None).subquery())

@@ -1,0 +1,63 @@
+"""Notices when a revision goes past SQLAlchemy, to a connection of the driver.
+
+No event shows what it does there.
+"""
+
+from collections.abc import Callable
+from inspect import currentframe
+from types import FrameType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection
+
+# The key in the `info` of a connection for the function to call.
+INFO = "alembic_guardrails.driver"
+
+# What returns a connection of the driver that none of SQLAlchemy's is made of.
+RAW = {Engine.raw_connection.__code__, Pool.connect.__code__}
+
+# Packages that know what they do with it.
+OWN = ("alembic", "alembic_guardrails", "sqlalchemy")
+
+
+class WatchedConnection(Connection):
+    """A connection that says when its driver's one is asked for."""
+
+    __slots__ = ()
+
+    @property
+    def connection(self) -> PoolProxiedConnection:
+        """The connection of the driver."""
+        found = super().connection
+        note: Callable[[], None] | None = found.info.get(INFO)
+        frame = currentframe()
+        if note and not is_own(frame and frame.f_back):
+            note()
+        return found
+
+
+def watch(connection: Connection, note: Callable[[], None]) -> None:
+    """Have a function called when code outside of SQLAlchemy gets a connection's driver's one."""
+    connection.info[INFO] = note
+    connection.__class__ = WatchedConnection
+
+
+def unwatch(connection: Connection) -> None:
+    """Stop to watch a connection."""
+    connection.__class__ = Connection
+    if not connection.closed and not connection.invalidated:
+        connection.info.pop(INFO, None)
+
+
+def is_raw_checkout() -> bool:
+    """Whether the checkout of a pool that goes on is for code outside of SQLAlchemy."""
+    frame = currentframe()
+    entry: Any = None
+    while frame and is_own(frame):
+        entry, frame = frame.f_code, frame.f_back
+    return entry in RAW
+
+
+def is_own(frame: FrameType | None) -> bool:
+    """Whether a frame is of a package that knows what it does."""
+    return frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in OWN
