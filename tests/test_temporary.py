@@ -358,3 +358,63 @@ def test_a_revision_that_changes_another_database_is_refused(
         f" without {name} in SCRATCH_DATABASE_URL."
     ), said
     assert administrator.ask("SELECT name FROM customers") == "Ada!"
+
+
+OUTSIDE = {
+    "names the database": [
+        [
+            "CREATE VIEW through AS SELECT name FROM {name}.customers",
+            "UPDATE through SET name = 'changed'",
+        ],
+        [
+            "SET @s = CONCAT('UPDATE {name}', '.customers SET name = 1')",
+            "PREPARE p FROM @s",
+            "EXECUTE p",
+        ],
+    ],
+    "may change more than its database": [
+        [
+            "CREATE PROCEDURE p() BEGIN"
+            " SET @s = CONCAT('UPDATE {name}', '.customers SET name = 1');"
+            " PREPARE p FROM @s; EXECUTE p; END",
+            "CALL p()",
+        ],
+        ["SET GLOBAL max_connections = 99"],
+    ],
+}
+
+CURSOR = "op.get_bind().connection.cursor().execute(statement)"
+
+
+@pytest.mark.parametrize("backend", MYSQLS)
+@pytest.mark.parametrize("case", [OTHER], ids=["other"])
+def test_nothing_outside_of_a_temporary_database_is_changed(
+    odd: Project, administrator: Administrator
+) -> None:
+    """The revision has not run on the database: it is stamped."""
+    name = administrator.name
+    odd.run("alembic", "upgrade", "head")
+    customer = "INSERT INTO customers (email, name) VALUES ('ada@example.com', 'Ada')"
+    administrator.execute(customer, database=name)
+
+    def drift(statements: list[str], *, by_cursor: bool = False) -> str:
+        up = [statement.format(name=name) for statement in statements]
+        text = (
+            REVISION.format(up=up, down=[]).replace('"0002"', '"0003"').replace('"0001"', '"0002"')
+        )
+        text = text.replace("op.execute(statement)", CURSOR, by_cursor)
+        path = odd.path / "migrations" / "versions" / "0003_outside.py"
+        path.write_text(text, encoding="utf-8")
+        return odd.run("migrations", "drift", check=False)
+
+    drift([])
+    odd.run("alembic", "stamp", "head")
+    for message, revisions in OUTSIDE.items():
+        for statements in revisions:
+            said = drift(statements).splitlines()[-1]
+            assert said.startswith(f"FAILED: Revision 0003 {message}"), said
+    said = drift(["DO 0"], by_cursor=True).splitlines()[-1]
+    assert said.startswith("FAILED: Revision 0003 uses the driver's own connection"), said
+    said = drift(["CREATE USER nobody_else", f"GRANT SELECT ON {name}.customers TO nobody_else"])
+    assert "is what the migrations make it" in said
+    assert administrator.ask("SELECT name FROM customers") == "Ada"

@@ -1,7 +1,9 @@
 """Statements that change another database, on servers where that is possible."""
 
 import pytest
+from alembic_guardrails.statements import split
 from alembic_guardrails.temporary.build import other_database
+from alembic_guardrails.temporary.contained import is_about_accounts, is_contained
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +58,8 @@ CHANGING = [
     "SET @s = 'DROP TABLE other.t'",
     "EXECUTE IMMEDIATE 'DROP TABLE other.t'",
     "UPDATE t SET a = (SELECT max(b) FROM other.u)",
+    'UPDATE "other"."t" SET a = 1',
+    'DROP TABLE t, "other".t',
 ]
 
 HARMLESS = [
@@ -102,6 +106,75 @@ def test_rows_of_triggers_are_no_databases() -> None:
 
     assert other_database(trigger, names) == ""
     assert other_database("UPDATE new.t SET a = 1", names) == "new"
+
+
+CONTAINED = [
+    *HARMLESS,
+    "SET SESSION sql_mode = '', @a = @@GLOBAL.sql_mode",
+    "SET NAMES utf8mb4",
+    "LOCK TABLES t WRITE",
+    "ANALYZE TABLE t",
+    "LOAD DATA LOCAL INFILE 'x' INTO TABLE t",
+    "CREATE DEFINER=`a`@`%` TRIGGER g AFTER INSERT ON t FOR EACH ROW SET @a = 1",
+    "CREATE PROCEDURE p() BEGIN PREPARE q FROM @s; EXECUTE q; END",
+    "CREATE TABLE user (server int, role int)",
+    "DROP PREPARE p",
+    "ALTER TABLE t ADD COLUMN connect int, ENGINE = InnoDB",
+    "SELECT a INTO @b FROM t",
+    "IF EXISTS (SELECT 1) THEN INSERT INTO t VALUES (1); END IF",
+    "ROLLBACK",
+]
+
+FAR = [
+    "SET GLOBAL max_connections = 5",
+    "SET @a = 1, @@GLOBAL.max_connections = 5",
+    "SET SESSION sql_mode = '', PERSIST max_connections = 5",
+    "SELECT 1 INTO OUTFILE 'x'",
+    "TABLE t INTO OUTFILE 'x'",
+    "WITH a AS (SELECT 1) SELECT * FROM a INTO DUMPFILE 'x'",
+    "KILL 5",
+    "SHUTDOWN",
+    "RESET MASTER",
+    "PURGE BINARY LOGS BEFORE NOW()",
+    "START REPLICA",
+    "INSTALL PLUGIN x SONAME 'y'",
+    "CREATE FUNCTION f RETURNS INT SONAME 'y'",
+    "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST 'x')",
+    "CREATE TABLESPACE s ADD DATAFILE 'x'",
+    "CREATE TABLE t (a int) ENGINE=FEDERATED CONNECTION='mysql://a@b/c/d'",
+    "ALTER TABLE t COMMENT 'a', ENGINE CONNECT",
+    "BEGIN NOT ATOMIC CREATE USER a; END",
+    "IF 1 THEN PREPARE p FROM 'DROP TABLE t'; END IF",
+    "nonsense",
+]
+
+ACCOUNTS = [
+    "CREATE USER IF NOT EXISTS a IDENTIFIED BY 'b'",
+    "CREATE OR REPLACE ROLE a",
+    "DROP USER a",
+    "ALTER USER a IDENTIFIED BY 'b'",
+    "GRANT SELECT ON t TO a",
+    "REVOKE ALL PRIVILEGES ON *.* FROM a",
+    "SET PASSWORD FOR a = 'b'",
+    "SET DEFAULT ROLE a FOR b",
+]
+
+
+@pytest.mark.parametrize("sql", CONTAINED)
+def test_what_stays_in_its_database(sql: str) -> None:
+    for statement in split(sql, "mysql"):
+        assert is_contained(statement)
+        assert not is_about_accounts(statement)
+
+
+@pytest.mark.parametrize("sql", FAR)
+def test_what_may_change_the_server(sql: str) -> None:
+    assert not all(map(is_contained, split(sql, "mysql")))
+
+
+@pytest.mark.parametrize("sql", ACCOUNTS)
+def test_what_is_about_accounts(sql: str) -> None:
+    assert all(map(is_about_accounts, split(sql, "mysql")))
 
 
 @given(st.text(st.sampled_from("other.`'\"; \n/*-#UPDATE(")))

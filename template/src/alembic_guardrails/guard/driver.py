@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection
 
-# The key in the `info` of a connection for the function to call.
+# The key in the `info` of a connection for the functions to call.
 INFO = "alembic_guardrails.driver"
 
 # What returns a connection of the driver that none of SQLAlchemy's is made of.
@@ -29,24 +29,29 @@ class WatchedConnection(Connection):
     def connection(self) -> PoolProxiedConnection:
         """The connection of the driver."""
         found = super().connection
-        note: Callable[[], None] | None = found.info.get(INFO)
         frame = currentframe()
-        if note and not is_own(frame and frame.f_back):
-            note()
+        if not is_own(frame and frame.f_back):
+            for note in found.info.get(INFO, ()):
+                note()
         return found
 
 
 def watch(connection: Connection, note: Callable[[], None]) -> None:
     """Have a function called when code outside of SQLAlchemy gets a connection's driver's one."""
-    connection.info[INFO] = note
+    connection.info[INFO] = (*connection.info.get(INFO, ()), note)
     connection.__class__ = WatchedConnection
 
 
-def unwatch(connection: Connection) -> None:
-    """Stop to watch a connection."""
-    connection.__class__ = Connection
-    if not connection.closed and not connection.invalidated:
-        connection.info.pop(INFO, None)
+def unwatch(connection: Connection, note: Callable[[], None]) -> None:
+    """Stop to call a function."""
+    if connection.closed or connection.invalidated:
+        connection.__class__ = Connection
+        return
+    notes = tuple(other for other in connection.info.pop(INFO, ()) if other != note)
+    if notes:
+        connection.info[INFO] = notes
+    else:
+        connection.__class__ = Connection
 
 
 def is_raw_checkout() -> bool:

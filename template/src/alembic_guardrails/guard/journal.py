@@ -275,7 +275,7 @@ class Journal:
     def stop(self) -> None:
         """Stop to listen."""
         if self.listeners:
-            unwatch(self.connection)
+            unwatch(self.connection, self.before_driver)
         for target, name, listener in self.listeners:
             event.remove(target, name, listener)
         self.listeners = []

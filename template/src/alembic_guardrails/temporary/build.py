@@ -14,11 +14,14 @@ from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails._alembic import upgrade_steps
+from alembic_guardrails.guard.catalog import Catalog
+from alembic_guardrails.guard.driver import is_raw_checkout, unwatch, watch
 from alembic_guardrails.progress import Progress
 from alembic_guardrails.schema import snapshot
 from alembic_guardrails.statements import Kind, Statement, Token, split
+from alembic_guardrails.temporary.contained import is_about_accounts, is_contained, reaches_far
 from alembic_guardrails.trial import trial_config
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, Pool, event, text
 
 DATABASES = text(
     "SELECT schema_name FROM information_schema.schemata WHERE schema_name <> database()"
@@ -44,6 +47,12 @@ ROWS_OF_TRIGGERS = ("NEW", "OLD")
 
 # These execute a text as SQL, now or later.
 WITH_TEXTS = ("EXECUTE", "PREPARE", "SET")
+
+# Statements that can change the tables that a view reads.
+CHANGES = (Kind.ROWS, Kind.OTHER)
+
+# What runs in the place of a statement about accounts.
+NOTHING = "DO 0"
 
 # A longer statement is shown shortened.
 SHOWN = 100
@@ -88,37 +97,149 @@ def build_schema(
 
 @contextmanager
 def refusing_other_databases(connection: Connection, revision: Sequence[str]) -> Iterator[None]:
-    """Refuse statements that change another database, on all connections of this process.
+    """Refuse statements that change anything else, on all connections of this process.
 
-    `revision` has the id of the revision that runs, as its last element.
+    `revision` has the id of the revision that runs, as its last element. Accounts and privileges
+    are in no schema, so what changes them does not run.
 
     Raises:
-        CommandError: A statement names another database that is on the server.
+        CommandError: A statement names another database that is on the server, or may change more
+            than a database.
     """
     if connection.dialect.name not in ("mysql", "mariadb"):
         yield
         return
     names = {str(name).casefold() for name in connection.scalars(DATABASES)} - READ_ONLY
     connection.commit()
-
-    def check(_: object, __: object, statement: str, *more: Any) -> None:
-        if name := other_database(statement, names):
-            shown = " ".join(statement.split())
-            raise CommandError(
-                f"Revision {revision[-1]} names the database {name}, which it would change for"
-                f" real from a temporary database: {shown[:SHOWN]}. Leave the name out if it is the"
-                f" service's own database, or name an empty database on a server without {name} in"
-                " SCRATCH_DATABASE_URL."
-            )
-
+    boundary = Boundary(names, revision)
     # Revisions can make an engine of their own.
-    for target in (connection, Engine):
-        event.listen(target, "before_cursor_execute", check)
+    listeners: list[tuple[Any, str, Callable[..., Any], dict[str, bool]]] = [
+        (connection, "before_cursor_execute", boundary.before_statement, {"retval": True}),
+        (Engine, "before_cursor_execute", boundary.before_statement, {"retval": True}),
+        (Pool, "checkout", boundary.before_checkout, {}),
+    ]
+    for target, name, listener, options in listeners:
+        event.listen(target, name, listener, **options)
+    watch(connection, boundary.before_driver)
     try:
         yield
     finally:
-        for target in (connection, Engine):
-            event.remove(target, "before_cursor_execute", check)
+        unwatch(connection, boundary.before_driver)
+        for target, name, listener, _ in listeners:
+            event.remove(target, name, listener)
+
+
+class Boundary:
+    """Refuses statements that change more than the database of their connection.
+
+    `names` are the other databases; `revision` ends with the id of the revision that runs.
+    """
+
+    def __init__(self, names: Collection[str], revision: Sequence[str]) -> None:
+        self.names = names
+        self.revision = revision
+        # Whether a view can read another database, so that a change of the view changes that.
+        self.has_views = False
+
+    def before_statement(
+        self, connection: Connection, _: object, sql: str, parameters: Any, *more: object
+    ) -> tuple[str, Any]:
+        """Return what is to run in the place of a statement."""
+        statements = split(sql, "mysql")
+        if statements and all(map(is_about_accounts, statements)):
+            return NOTHING, ()
+        self.check(connection, sql, statements)
+        return sql, parameters
+
+    def check(self, connection: Connection, sql: str, statements: Sequence[Statement]) -> None:
+        """Do nothing if a text of these statements stays inside.
+
+        Raises:
+            CommandError: It does not.
+        """
+        if name := other_database(sql, self.names) or self.database_behind(connection, statements):
+            raise CommandError(
+                f"Revision {self.revision[-1]} names the database {name}, which it would change for"
+                f" real from a temporary database: {shorten(sql)}. Leave the name out if it is the"
+                f" service's own database, or name an empty database on a server without {name} in"
+                " SCRATCH_DATABASE_URL."
+            )
+        for statement in statements:
+            text = read_dynamic(connection, statement)
+            is_known = text is not None and is_contained(statement)
+            if not is_known or self.calls_far(connection, statement):
+                raise CommandError(
+                    f"Revision {self.revision[-1]} may change more than its database, which it"
+                    f" would do for real from a temporary one: {shorten(sql)}. Take the statement"
+                    " out of the revision, and let an administrator run it."
+                )
+            if text:
+                self.check(connection, text, split(text, "mysql"))
+            is_view = statement.kind is Kind.SCHEMA and "VIEW" in statement.words[:12]
+            self.has_views |= is_view and any(name in sql.casefold() for name in self.names)
+
+    def database_behind(self, connection: Connection, statements: Sequence[Statement]) -> str:
+        """Return the other database that a view is about which statements change."""
+        if not self.has_views or all(item.kind not in CHANGES for item in statements):
+            return ""
+        catalog = Catalog(connection)
+        behind = [item for one in statements for item in catalog.statements_behind(one)[1:]]
+        found = (
+            token.identifier
+            for item in behind
+            for index, token in enumerate(item.tokens)
+            if token.identifier.casefold() in self.names
+            and word_at(item, index - 1) in ("(", "FROM", "JOIN")
+            and word_at(item, index + 1) == "."
+        )
+        return next(found, "")
+
+    def calls_far(self, connection: Connection, statement: Statement) -> bool:
+        """Whether a statement calls a procedure that may change more than the database."""
+        if statement.verb != "CALL":
+            return False
+        behind = Catalog(connection).statements_behind(statement)
+        return len(behind) == 1 or any(reaches_far(item) for item in behind)
+
+    def before_checkout(self, *_: object) -> None:
+        """Refuse a connection of the driver that a revision takes from a pool."""
+        if is_raw_checkout():
+            self.before_driver()
+
+    def before_driver(self) -> None:
+        """Refuse a connection of the driver, because nothing shows what is done there."""
+        raise CommandError(
+            f"Revision {self.revision[-1]} uses the driver's own connection, so nobody sees whether"
+            " it would change another database for real from a temporary one. Use op.execute() or"
+            " op.get_bind().execute()."
+        )
+
+
+def read_dynamic(connection: Connection, statement: Statement) -> str | None:
+    """Return the SQL that a statement prepares, empty if it prepares none, None if unknown."""
+    words = statement.words
+    if words[:1] == ("PREPARE",) and words[2:3] == ("FROM",):
+        tokens = statement.tokens[3:]
+    elif words[:2] == ("EXECUTE", "IMMEDIATE"):
+        using = words.index("USING") if "USING" in words else len(words)
+        tokens = statement.tokens[2:using]
+    else:
+        return ""
+    match tokens:
+        case [Token(kind="string", text=text)]:
+            return text[1:-1]
+        case [Token(kind="variable", text=name)] if not name.startswith("@@"):
+            cursor = connection.connection.cursor()
+            cursor.execute(f"SELECT {name}")
+            row = cursor.fetchone()
+            cursor.close()
+            return str(row[0]) if row else None
+    return None
+
+
+def shorten(sql: str) -> str:
+    """Return a statement in one line, without its end if it is long."""
+    return " ".join(sql.split())[:SHOWN]
 
 
 def other_database(sql: str, names: Collection[str]) -> str:
@@ -145,7 +266,9 @@ def named_database(statement: Statement, names: Collection[str]) -> str:
     tables = names_of_tables(statement)
     for index, token in enumerate(statement.tokens):
         before, after = word_at(statement, index - 1), word_at(statement, index + 1)
-        name = token.identifier.casefold()
+        # A string is a name before a dot, in the mode ANSI_QUOTES.
+        is_string = token.text.startswith('"')
+        name = token.text[1:-1].casefold() if is_string else token.identifier.casefold()
         if after != "." or before == "." or name not in names:
             continue
         if token.word in ROWS_OF_TRIGGERS and "TRIGGER" in statement.words:
@@ -154,7 +277,7 @@ def named_database(statement: Statement, names: Collection[str]) -> str:
         is_database = behind == "." or before in BEFORE_OBJECT or name not in tables
         is_changed = not only_reads or (is_view and before in ("VIEW", "EXISTS"))
         if behind == "(" or (is_database and is_changed):
-            return token.identifier
+            return name if is_string else token.identifier
     return ""
 
 
