@@ -95,17 +95,33 @@ def test_a_revision_that_cannot_be_imported(project: Project, body: str) -> None
     assert "                " + body in text
 
 
-def test_what_an_autocommit_block_has_committed_stays(project: Project) -> None:
+@pytest.mark.parametrize(
+    "commit",
+    [
+        "with op.get_context().autocommit_block():\n    pass",
+        "op.get_bind().commit()",
+        'op.execute("COMMIT")',
+        # Commits by itself, unseen by SQLAlchemy.
+        'op.get_bind().connection.driver_connection.executescript("SELECT 1;")',
+    ],
+)
+@pytest.mark.parametrize("last", ["two", "three"])
+def test_what_was_committed_stays(project: Project, commit: str, last: str) -> None:
+    fail = 'op.execute("nonsense")'
+    project.revision("one", "pass")
     project.revision(
-        "one",
-        f"""
-        with op.get_context().autocommit_block():
-            {CREATE}
-        op.execute("nonsense")
-        """,
+        "two", "\n".join([CREATE, commit, *([fail] if last == "two" else [])]), down="one"
     )
+    project.revision("three", fail, down="two")
+
     _, text = run("upgrade", "head")
-    assert "What ran up to the end of the last autocommit_block stays." in text
+
+    assert "What the command committed stays, the rest was rolled back." in text
+    assert "next:       Correct the revision, let it skip what stays" in text
+    with project.engine().connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM a").scalar() == 0
+        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    assert f"The database is at revision {version}." in text
 
 
 def test_a_database_that_cannot_be_written(project: Project) -> None:

@@ -100,9 +100,24 @@ def test_a_lock_that_is_lost_in_an_autocommit_block(
     )
     monkeypatch.setenv("MIGRATION_WAIT", "0.1")
 
-    stays = r"0\.1 s\. What ran up to the end of the last autocommit_block stays\. The database is"
+    stays = r"0\.1 s\. What the command committed stays, the rest was rolled back\. The database is"
     with pytest.raises(CommandError, match=stays):
         project.upgrade()
+
+
+def test_what_follows_a_commit_is_committed(project: Project) -> None:
+    project.revision("one", f"{CREATE}\nop.get_bind().commit()\nop.execute('CREATE TABLE c (d)')")
+    project.upgrade()
+    project.upgrade()
+    assert tables(project) == {"a", "c", "alembic_version"}
+
+
+@pytest.mark.parametrize("code", ["", "0", "3"])
+def test_a_revision_that_leaves_the_program_is_no_success(project: Project, code: str) -> None:
+    project.revision("one", f"import sys\n{CREATE}\nsys.exit({code})")
+    with pytest.raises(CommandError, match=r"one: the revision calls sys\.exit\(\).* `return`"):
+        project.upgrade()
+    assert tables(project) == set()
 
 
 def test_a_lock_that_is_released(project: Project, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,7 @@
 """The classifier of SQL statements."""
 
 import pytest
-from alembic_guardrails.statements import TOKENS, Kind, split, tokens
+from alembic_guardrails.statements import TOKENS, Kind, ends_transaction, split, tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,3 +125,25 @@ def test_code_has_neither_comments_nor_strings() -> None:
 
 def test_nothing_is_no_statement() -> None:
     assert split(" ; -- a\n;; /* b */", "mysql") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("COMMIT", True),
+        ("/* now */ end;", True),
+        ("UPDATE a SET b = 1; COMMIT; UPDATE a SET b = 2", True),
+        ("PREPARE TRANSACTION 'a'", True),
+        ("ROLLBACK", True),
+        ("ROLLBACK TO SAVEPOINT a", False),
+        ("PREPARE a AS SELECT 1", False),
+        ("UPDATE a SET b = 'COMMIT; COMMIT'", False),
+        ("SELECT CASE WHEN a THEN 1 END FROM b", False),
+        ("CREATE TRIGGER a AFTER INSERT ON b BEGIN DELETE FROM c; END", False),
+        ("CREATE FUNCTION a() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END", False),
+        ("DO $$ BEGIN UPDATE a SET b = 1; END $$", False),
+        ("COMMENT ON TABLE a IS 'b'", False),
+    ],
+)
+def test_the_end_of_a_transaction(text: str, ends: bool) -> None:
+    assert ends_transaction(text, "postgresql") is ends

@@ -75,7 +75,12 @@ CAUSES = {
     "constraint": Cause('op.execute("INSERT INTO a VALUES (1), (1)")', REPEATED[DATABASE]),
     "read-only": Cause(NOT_WRITABLE[DATABASE], "", "Make the database writable"),
     "full": Cause(FULL[DATABASE], "", "Free space for the database"),
-    "name": Cause("nonsense", "NameError: name 'nonsense' is not defined", has_statement=False),
+    "name": Cause(
+        "nonsense",
+        "NameError: name 'nonsense' is not defined",
+        {"mysql": "from this line on"}.get(DATABASE, "Correct the revision, then"),
+        has_statement=False,
+    ),
     "library": Cause(
         'helper_of_revisions.parse("{")',
         "JSONDecodeError: Expecting property name",
@@ -164,6 +169,18 @@ def test_a_failure_fits_a_screen_and_says_all(name: str) -> None:
         assert ("statement:" in report) == cause.has_statement
     assert "The database is at revision 0001." in report
     assert cause.advice in report
+
+
+@pytest.mark.skipif(DATABASE != "mysql", reason="only MySQL and MariaDB have a journal")
+def test_a_repeatable_revision_has_no_journal() -> None:
+    write_revision("nonsense")
+    REVISION.write_text(f"{REVISION.read_text('utf-8')}\n\nrepeatable = True\n", "utf-8")
+
+    assert run_alembic("upgrade", "faulty") == 1
+
+    text = LOG.read_text()
+    assert "Changes of tables before this statement stay. The database is at revision 0001." in text
+    assert "Correct the revision, then run the command again." in text
 
 
 def test_the_traceback_is_there_on_demand() -> None:

@@ -500,6 +500,38 @@ def test_a_revision_without_its_lock_runs_again_from_its_start() -> None:
     assert fetch_value("SELECT count(*) FROM a") == 1
 
 
+ELSEWHERE = """with op.get_bind().engine.begin() as connection:
+        connection.exec_driver_sql({})"""
+INSERT = '"INSERT INTO a (id) VALUES (1)"'
+
+
+@only_postgresql
+@pytest.mark.parametrize(
+    ("body", "runs_again"),
+    [
+        (f"op.execute({INSERT})\n    op.execute('COMMIT')", False),
+        (f'op.get_bind().exec_driver_sql({INSERT[:-1]}; COMMIT")', False),
+        (f"op.execute({INSERT})\n    op.get_bind().commit()", False),
+        (ELSEWHERE.format(INSERT), False),
+        (ELSEWHERE.format('"SELECT 1"') + f"\n    op.execute({INSERT})", True),
+        ("op.execute(LEFT.pop())", True),
+    ],
+)
+def test_no_lock_that_is_missed_makes_a_revision_do_things_twice(
+    body: str, runs_again: bool
+) -> None:
+    execute("CREATE TABLE a (id integer)")
+    write_revision(body, 'op.add_column("customers", sa.Column("extra", sa.Integer))')
+    path = VERSIONS / "faulty.py"
+    path.write_text(f"LEFT = [{INSERT}]\n{path.read_text('utf-8')}", "utf-8")
+    with another_session("SELECT * FROM customers") as ended:
+        threading.Timer(2, ended.set).start()
+        assert run_alembic("upgrade", "faulty") == 0, LOG.read_text()
+
+    assert ("trying again" in LOG.read_text()) is runs_again
+    assert fetch_value("SELECT count(*) FROM a") == 1
+
+
 @only_postgresql
 def test_a_revision_that_is_killed_while_it_waits_leaves_nothing() -> None:
     before = read_state()

@@ -69,6 +69,9 @@ BEFORE_STATEMENT = {
     "",
 }
 
+# A text without one of these words ends no transaction.
+END_OF_TRANSACTION = re.compile(r"\b(?:ABORT|COMMIT|END|PREPARE|ROLLBACK)\b", re.IGNORECASE)
+
 # Backslashes escape in MySQL's strings, and in those of PostgreSQL that begin with an E.
 ESCAPED = r"'[^'\\]*(?:(?:\\.|'')[^'\\]*)*(?:'|\Z)"
 PLAIN = r"'[^']*(?:''[^']*)*(?:'|\Z)"
@@ -257,6 +260,18 @@ def split(text: str, dialect: str) -> list[Statement]:
         depth += change_of_depth(current)
     found.append(statement_of(text, current))
     return [statement for statement in found if statement.tokens]
+
+
+def ends_transaction(text: str, dialect: str) -> bool:
+    """Whether a text has a statement that commits the transaction, or rolls all of it back."""
+    if not END_OF_TRANSACTION.search(text):
+        return False
+    return any(
+        statement.verb in ("ABORT", "COMMIT", "END")
+        or statement.words[:2] == ("PREPARE", "TRANSACTION")
+        or (statement.verb == "ROLLBACK" and "TO" not in statement.words)
+        for statement in split(text, dialect)
+    )
 
 
 def statement_of(text: str, parts: list[Token]) -> Statement:

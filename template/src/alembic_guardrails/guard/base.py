@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
 from random import uniform
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, MigrationStep
@@ -15,8 +15,13 @@ from alembic_guardrails._alembic import get_plan, is_stamp, set_plan
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.failure import Activity, logger
 from alembic_guardrails.settings import MigrationSettings
+from alembic_guardrails.statements import ends_transaction
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
+
+# What the database says of a revision that has committed a part of what it does.
+COMMITTED_STAYS = "What the revision committed stays, the rest was rolled back."
+HALF_DONE = "Correct the revision, let it skip what stays, then run the command again."
 
 # How databases write that there is no limit.
 NO_LIMIT = ("0", "0ms")
@@ -105,10 +110,16 @@ class BaseGuard:
         """Return what becomes of the changes that a failed revision has made."""
         raise NotImplementedError
 
-    def advise(self, error: DBAPIError) -> str:
-        """Return what to do about an error of the database; nothing if the revision is to blame."""
-        code = error_code(error)
-        return next((advice for codes, advice in self.ADVICE.items() if code in codes), "")
+    def advise(self, error: Exception) -> str:
+        """Return what to do about an error; nothing if a corrected revision can run as a whole."""
+        code = error_code(error) if isinstance(error, DBAPIError) else None
+        advice = next((advice for codes, advice in self.ADVICE.items() if code in codes), "")
+        return advice or (HALF_DONE if self.is_half_done else "")
+
+    @property
+    def is_half_done(self) -> bool:
+        """Whether a part of a revision that failed stays, and nothing has recorded which."""
+        return False
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
@@ -117,16 +128,20 @@ class BaseGuard:
         self.activity.advise = self.advise
         self.log_begin(self.set_limits())
         self.wrap_steps()
-        for name, listener in self.listeners():
-            event.listen(self.connection, name, listener)
+        for target, name, listener in self.listeners():
+            event.listen(target, name, listener)
         try:
             self.acquire_lock()
             yield
             if not self.in_transaction:
+                # After a revision's own commit, Alembic leaves open what follows.
+                self.connection.commit()
                 self.heads.check()
             self.log_end()
         except BaseException as error:
             # An error in here would hide the first one.
+            with suppress(Exception):
+                self.look_at_failure()
             with suppress(Exception):
                 self.activity.keep(error)
             with suppress(Exception):
@@ -134,24 +149,29 @@ class BaseGuard:
             raise
         self.end()
 
+    def look_at_failure(self) -> None:
+        """Find out what a failure has left in the database, where that cannot be known before."""
+
     def end(self) -> None:
         """Stop listening, and release the lock if there is still a connection."""
-        for name, listener in self.listeners():
-            event.remove(self.connection, name, listener)
+        for target, name, listener in self.listeners():
+            event.remove(target, name, listener)
         if not self.connection.invalidated:
             self.release()
 
-    def listeners(self) -> Iterator[tuple[str, Callable[..., None]]]:
-        """Yield what listens to the connection during the command, with the name of its event.
+    def listeners(self) -> Iterator[tuple[Any, str, Callable[..., None]]]:
+        """Yield what listens during the command, with its target and the name of its event.
 
         It is added once for all revisions: adding takes longer than a short statement.
         """
-        yield "before_cursor_execute", self.begin_statement
-        yield "after_cursor_execute", self.end_statement
-        yield "commit", self.record_commit
+        yield self.connection, "before_cursor_execute", self.begin_statement
+        yield self.connection, "after_cursor_execute", self.end_statement
+        yield self.connection, "commit", self.record_commit
 
     def begin_statement(self, _: object, __: object, statement: str, *details: object) -> None:
-        """Record the statement that runs."""
+        """Record the statement that runs, and whether it ends the transaction."""
+        if self.is_running and ends_transaction(statement, self.context.dialect.name):
+            self.record_commit(self.connection)
         self.activity.statement = statement
 
     def end_statement(self, *details: object) -> None:
@@ -214,6 +234,11 @@ class BaseGuard:
             self.is_running = True
             try:
                 self.run_revision(step.short_log, lambda: migrate(**arguments))
+            except SystemExit as error:
+                raise CommandError(
+                    f"{step.short_log}: the revision calls sys.exit(), so that the rest of it does"
+                    " not run. Write `return` to leave a function early, or raise an error."
+                ) from error
             finally:
                 self.is_running = False
 

@@ -39,19 +39,19 @@ class Activity:
     """What a command does at the moment, kept up to date for the report of a failure.
 
     `describe_state` says what a failure leaves in the database, and `advise` what to do about an
-    error of the database; neither of them asks the database.
+    error; neither of them asks the database.
     """
 
     step: MigrationStep | None = None
     statement: str = ""
     describe_state: Callable[[], str] = lambda: ""
-    advise: Callable[[DBAPIError], str] = lambda error: ""
+    advise: Callable[[Exception], str] = lambda error: ""
 
     def keep(self, error: BaseException) -> None:
         """Keep what there is to say about an error, while the connection is still open."""
         cause = find_cause(error)
         state = self.describe_state()
-        advice = self.advise(cause) if isinstance(cause, DBAPIError) else ""
+        advice = self.advise(cause) if isinstance(cause, Exception) else ""
         self.describe_state = lambda: state
         self.advise = lambda error: advice
 

@@ -165,16 +165,21 @@ class MySQLGuard(BaseGuard):
         self.connection.exec_driver_sql("COMMIT")
 
     def describe_changes(self) -> str:
-        return "Changes of tables before this statement stay, and the journal has recorded them."
+        stays = "Changes of tables before this statement stay"
+        return f"{stays}." if self.is_repeatable else f"{stays}, and the journal has recorded them."
 
-    def advise(self, error: DBAPIError) -> str:
+    def advise(self, error: Exception) -> str:
         advice = super().advise(error)
         if advice in ("", MIXED_ENGINES) and self.journal and self.journal.obstacle:
             ways = f"Then {WAYS_OUT}. The revision does not continue by itself."
             return f"{advice} {ways}".strip()
+        is_of_database = isinstance(error, DBAPIError)
+        if self.is_repeatable or not (self.activity.step or is_of_database):
+            return advice
+        place = "statement" if is_of_database else "line"
         return advice or (
-            "Correct the revision from this statement on, leave what is before it as it is, and run"
-            " the command again. It continues at this statement."
+            f"Correct the revision from this {place} on, leave what is before it as it is, and run"
+            f" the command again. It continues at this {place}."
         )
 
     def end(self) -> None:

@@ -2,14 +2,16 @@
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from alembic.runtime.migration import MigrationStep, RevisionStep
 from alembic.util import CommandError
 from alembic_guardrails._alembic import restart_transaction
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.base import (
+    COMMITTED_STAYS,
     BaseGuard,
     LockNotAvailableError,
     format_milliseconds,
@@ -21,12 +23,13 @@ from alembic_guardrails.guard.failure import (
     NO_PRIVILEGE,
     READ_ONLY,
 )
-from sqlalchemy import Connection, text
+from alembic_guardrails.statements import Kind, split
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-CONCURRENTLY = (
-    "Use create_index_concurrently or drop_index_concurrently of alembic_guardrails.op, in a "
-    "revision of its own; `migrations lint` finds such statements."
+NO_TRANSACTION = (
+    "Use create_index_concurrently or drop_index_concurrently of alembic_guardrails.op for an "
+    "index, `with op.get_context().autocommit_block():` for all else, in a revision of its own."
 )
 
 # Plain changes of tables, and Alembic's own statements; a semicolon may begin a second statement.
@@ -46,10 +49,12 @@ class PostgreSQLGuard(BaseGuard):
     LOCK_KEY = zlib.crc32(b"alembic")
     # Whether the session has the limits that a revision begins with.
     has_limits = False
+    # Whether the revision that runs has written over a connection of its own.
+    wrote_elsewhere = False
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     ADVICE: ClassVar = {
         ("42501",): NO_PRIVILEGE,
-        ("25001",): CONCURRENTLY,
+        ("25001",): NO_TRANSACTION,
         ("25006",): READ_ONLY,
         ("53100", "53200"): DATABASE_FULL,
         ("57P01", "57P02", "08000", "08003", "08006"): CONNECTION_LOST,
@@ -99,7 +104,12 @@ class PostgreSQLGuard(BaseGuard):
         if not self.in_transaction:
             self.connection.commit()
 
+    def listeners(self) -> Iterator[tuple[Any, str, Callable[..., None]]]:
+        yield from super().listeners()
+        yield Engine, "before_cursor_execute", self.note_elsewhere
+
     def run_revision(self, step: str, migrate: Callable[[], None]) -> None:
+        self.wrote_elsewhere = False
         self.waited += retry(step, lambda: self.attempt(migrate), self.settings)
 
     def begin_statement(self, _: object, __: object, statement: str, *details: object) -> None:
@@ -109,9 +119,24 @@ class PostgreSQLGuard(BaseGuard):
     def record_commit(self, connection: object) -> None:
         super().record_commit(connection)
         if self.is_running:
-            # An autocommit_block commits, so the revision cannot be run again afterwards. It waits
-            # for a single lock for as long as for all of them.
-            seconds = max(self.settings.migration_wait, 0.001)
+            self.wait_for_each_lock()
+
+    def note_elsewhere(
+        self, connection: Connection, _: object, statement: str, *details: object
+    ) -> None:
+        """Record that the revision writes over a connection of its own."""
+        if connection is self.connection or not self.is_running or self.wrote_elsewhere:
+            return
+        kinds = {one.kind for one in split(statement, connection.dialect.name)}
+        if not kinds <= {Kind.READ, Kind.SESSION, Kind.TRANSACTION}:
+            self.wrote_elsewhere = True
+            self.wait_for_each_lock()
+
+    def wait_for_each_lock(self) -> None:
+        """Let the revision wait for a lock for as long as for all: it cannot be run again."""
+        seconds = max(self.settings.migration_wait, 0.001)
+        # A transaction that has failed takes no statement.
+        with suppress(DBAPIError):
             self.configure_session(lock_timeout=format_milliseconds(seconds))
 
     def attempt(self, migrate: Callable[[], None]) -> None:
@@ -128,7 +153,7 @@ class PostgreSQLGuard(BaseGuard):
         try:
             migrate()
         except DBAPIError as error:
-            is_whole = savepoint.is_active if savepoint else not self.has_committed
+            is_whole = not self.is_half_done and (savepoint is None or savepoint.is_active)
             if not is_whole or error_code(error) not in self.LOCK_ERRORS:
                 raise
             if savepoint:
@@ -136,14 +161,21 @@ class PostgreSQLGuard(BaseGuard):
             else:
                 restart_transaction(self.context)
                 self.has_limits = False
+            reset_globals(self.activity.step)
             raise LockNotAvailableError(str(error.orig).strip()) from error
         if savepoint and savepoint.is_active:
             savepoint.commit()
 
     def describe_changes(self) -> str:
         if self.has_committed:
-            return "What the revision did up to the end of the last autocommit_block stays."
+            return COMMITTED_STAYS
+        if self.wrote_elsewhere:
+            return "The revision was rolled back, but not what it committed on other connections."
         return "The revision was rolled back."
+
+    @property
+    def is_half_done(self) -> bool:
+        return self.has_committed or self.wrote_elsewhere
 
     def release(self) -> None:
         if not self.in_transaction:
@@ -153,6 +185,13 @@ class PostgreSQLGuard(BaseGuard):
             self.configure_session(**{name: value for name, value in self.before.items() if value})
         if not self.in_transaction:
             self.connection.commit()
+
+
+def reset_globals(step: MigrationStep | None) -> None:
+    """Give the globals of a revision's file the values that they had before it ran."""
+    module = step.revision.module if isinstance(step, RevisionStep) else None
+    if module and module.__spec__ and module.__spec__.loader:
+        module.__spec__.loader.exec_module(module)
 
 
 def check_session(connection: Connection) -> None:

@@ -92,7 +92,7 @@ def write_report(
     elif isinstance(cause, ImportError) and activity.step is None:
         advice = NOT_INSTALLED
     else:
-        advice = (activity.advise(of_database) if of_database else "") or CORRECT
+        advice = (activity.advise(cause) if isinstance(cause, Exception) else "") or CORRECT
     report.add("next", advice)
     if not is_interrupted:
         report.add("", f"`{traceback}` shows the whole traceback.")

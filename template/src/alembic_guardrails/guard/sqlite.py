@@ -1,6 +1,6 @@
 """The guard on SQLite."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from alembic.operations.batch import BatchOperationsImpl
@@ -10,6 +10,9 @@ from alembic_guardrails.guard.base import BaseGuard
 from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY, logger
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, OperationalError
+
+# A savepoint that is there for as long as nothing has ended the transaction of the command.
+WHOLE = "guardrails_whole"
 
 # SQLite's errors have no code in all versions of Python.
 ADVICE = {"readonly": READ_ONLY, "is full": DATABASE_FULL, "disk I/O": DATABASE_FULL}
@@ -26,6 +29,10 @@ class SQLiteGuard(BaseGuard):
     """One transaction for the whole command, which locks the file when it begins."""
 
     lock_holder = "another migration or writer"
+    # Whether something that the command did stays if it fails.
+    stays = False
+    # Whether the savepoint is there, unless something unseen has ended the transaction.
+    is_marked = False
 
     def set_limits(self) -> dict[str, str]:
         take_over_batches(self.context, change_table)
@@ -48,6 +55,10 @@ class SQLiteGuard(BaseGuard):
         result = self.connection.exec_driver_sql(f"PRAGMA {setting}")
         return result.scalar() if result.returns_rows else None
 
+    def listeners(self) -> Iterator[tuple[Any, str, Callable[..., None]]]:
+        yield from super().listeners()
+        yield self.connection, "rollback", self.before_rollback
+
     def acquire_lock(self) -> None:
         if self.in_transaction:
             super().acquire_lock()
@@ -69,6 +80,9 @@ class SQLiteGuard(BaseGuard):
                 return False
             if "within a transaction" not in message:
                 raise
+        if not self.in_transaction:
+            self.connection.exec_driver_sql(f"SAVEPOINT {WHOLE}")
+            self.is_marked = True
         # The commit waits for readers.
         self.pragma(f"busy_timeout = {self.settings.migration_wait * 1000:.0f}")
         return True
@@ -93,14 +107,41 @@ class SQLiteGuard(BaseGuard):
         # Nothing is committed before the end of the command.
         pass
 
+    @property
+    def is_half_done(self) -> bool:
+        return self.stays
+
+    def record_commit(self, connection: object) -> None:
+        super().record_commit(connection)
+        self.stays = self.stays or self.has_committed
+        self.is_marked = False
+        # The version table is in the same transaction as all revisions before.
+        self.committed_heads = self.heads.expected or self.committed_heads
+
+    def before_rollback(self, connection: Connection) -> None:
+        """Record whether something has ended the transaction, unseen by SQLAlchemy perhaps."""
+        if self.is_marked:
+            self.is_marked = False
+            try:
+                connection.connection.cursor().execute(f"RELEASE {WHOLE}")
+            except Exception:
+                self.stays = True
+
+    def look_at_failure(self) -> None:
+        if not self.in_transaction and self.committed_heads is not None:
+            event.remove(self.connection, "begin", self.begin)
+            self.connection.rollback()
+            self.committed_heads = self.context.get_current_heads()
+
     def describe_changes(self) -> str:
-        if self.has_committed:
-            return "What ran up to the end of the last autocommit_block stays."
+        if self.stays:
+            return "What the command committed stays, the rest was rolled back."
         return "Everything was rolled back."
 
-    def advise(self, error: DBAPIError) -> str:
-        message = str(error.orig)
-        return next((advice for text, advice in ADVICE.items() if text in message), "")
+    def advise(self, error: Exception) -> str:
+        message = str(error.orig) if isinstance(error, DBAPIError) else ""
+        advice = next((advice for text, advice in ADVICE.items() if text in message), "")
+        return advice or super().advise(error)
 
     def after_revisions(self) -> None:
         if self.orphan_count is None:
