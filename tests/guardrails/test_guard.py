@@ -5,7 +5,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -102,6 +102,39 @@ def test_a_lock_that_is_lost_in_an_autocommit_block(
 
     stays = r"0\.1 s\. What the command committed stays, the rest was rolled back\. The database is"
     with pytest.raises(CommandError, match=stays):
+        project.upgrade()
+
+
+CHILDREN = """
+op.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+op.execute("CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p)")
+op.execute("CREATE TABLE d (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p)")
+op.execute("INSERT INTO p VALUES (1)")
+op.execute("INSERT INTO d VALUES (1, 1)")
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "tables"),
+    [
+        ("DELETE FROM c; DELETE FROM p", "in d"),
+        ("ALTER TABLE c RENAME TO e", ""),
+        ("ALTER TABLE c RENAME TO e; DELETE FROM p", "in d"),
+        ("DROP TABLE c; DELETE FROM p", "in d"),
+        ("DELETE FROM d; DELETE FROM p", ""),
+    ],
+)
+def test_orphans_that_go_do_not_hide_new_ones(project: Project, change: str, tables: str) -> None:
+    project.revision("one", CHILDREN)
+    project.upgrade()
+    with project.engine().begin() as connection:  # with foreign keys off
+        connection.exec_driver_sql("INSERT INTO c VALUES (1, 9)")
+    project.revision(
+        "two", f"for part in {change.split('; ')!r}:\n    op.execute(part)", down="one"
+    )
+
+    expected = pytest.raises(CommandError, match=f"^1 more rows .*{tables}") if tables else None
+    with expected or nullcontext():
         project.upgrade()
 
 

@@ -1,6 +1,7 @@
 """The guard on SQLite."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from alembic.operations.batch import BatchOperationsImpl
@@ -8,8 +9,10 @@ from alembic.util import CommandError
 from alembic_guardrails._alembic import take_over_batches
 from alembic_guardrails.guard.base import BaseGuard
 from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY, logger
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+
+TABLES = text("SELECT name FROM sqlite_master WHERE type = 'table'")
 
 # A savepoint that is there for as long as nothing has ended the transaction of the command.
 WHOLE = "guardrails_whole"
@@ -37,7 +40,7 @@ class SQLiteGuard(BaseGuard):
     def set_limits(self) -> dict[str, str]:
         take_over_batches(self.context, change_table)
         self.before = {name: self.pragma(name) for name in ("foreign_keys", "busy_timeout")}
-        self.orphan_count: int | None = None
+        self.orphans: Counter[tuple[str, str]] | None = None
         # A batch operation drops the table that it copied, and with foreign keys on the children
         # of its rows: https://www.sqlite.org/lang_altertable.html#otheralter
         if not self.in_transaction:
@@ -88,20 +91,22 @@ class SQLiteGuard(BaseGuard):
         return True
 
     def before_revision(self) -> None:
-        if self.orphan_count is None:
-            self.orphan_count = len(self.find_orphans())
+        if self.orphans is None:
+            self.orphans = self.count_orphans()
+            self.tables = {*self.connection.scalars(TABLES)}
 
-    def find_orphans(self) -> Sequence[Any]:
-        """Return the rows whose foreign keys refer to no row.
+    def count_orphans(self) -> Counter[tuple[str, str]]:
+        """Count the rows of each table that refer to no row of another; no count is 0.
 
         SQLite checks no foreign key if one of them refers to columns that are no key:
         https://www.sqlite.org/foreignkeys.html#fk_indexes
         """
         try:
-            return self.connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            rows = self.connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            return Counter((table, parent) for table, _, parent, _ in rows)
         except OperationalError as error:
             logger.warning("Foreign keys cannot be checked: %s", error.orig)
-            return []
+            return Counter()
 
     def after_revision(self, heads: Collection[str]) -> None:
         # Nothing is committed before the end of the command.
@@ -140,17 +145,23 @@ class SQLiteGuard(BaseGuard):
 
     def advise(self, error: Exception) -> str:
         message = str(error.orig) if isinstance(error, DBAPIError) else ""
-        advice = next((advice for text, advice in ADVICE.items() if text in message), "")
+        advice = next((advice for part, advice in ADVICE.items() if part in message), "")
         return advice or super().advise(error)
 
     def after_revisions(self) -> None:
-        if self.orphan_count is None:
+        if self.orphans is None:
             return
-        orphans = self.find_orphans()
-        if len(orphans) > self.orphan_count:
-            tables = ", ".join(sorted({row[0] for row in orphans}))
+        after = self.count_orphans()
+        growth = after - self.orphans
+        # The rows of a table that has another name now are no new ones.
+        names = {name for name, _ in after}
+        lost = Counter({key: count for key, count in self.orphans.items() if key[0] not in names})
+        renamed = Counter({key: growth[key] for key in growth if key[0] not in self.tables})
+        more = growth.total() - min(lost.total(), renamed.total())
+        if more > 0:
+            tables = ", ".join(sorted({name for name, _ in growth}))
             raise CommandError(
-                f"{len(orphans) - self.orphan_count} more rows than before would refer to rows that"
+                f"{more} more rows than before would refer to rows that"
                 f" do not exist, in {tables}. Everything was rolled back. Change the revision so"
                 " that it also deletes or updates these rows."
             )
