@@ -99,6 +99,13 @@ def test_every_seed_is_named(service: Project, setup: Setup, database: URL) -> N
     assert said.endswith(f"\n{len(found)} differences from revision 0002.\n")
 
 
+@pytest.mark.parametrize("setup", SERVED[:1], ids=str)
+def test_public_that_was_created_again_is_no_difference(service: Project, database: URL) -> None:
+    change(database, ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"])
+    service.run("alembic", "upgrade", "head")
+    assert drift(service) == "The database is what the migrations make it, at revision 0001.\n"
+
+
 @pytest.mark.parametrize("setup", PROGRAMS[:1], ids=str)
 def test_progress_on_a_terminal(service: Project) -> None:
     service.run("alembic", "upgrade", "head")

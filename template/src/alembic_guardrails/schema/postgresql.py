@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 # Oids from 16384 on are not the system's:
 # https://www.postgresql.org/docs/current/system-catalog-initial-data.html
+# The schema `public` is the system's, also after somebody has dropped and created it.
 # NOT NULL is a constraint since PostgreSQL 18, with a name that depends on the upgrade path.
 OBJECTS = text("""
 WITH extended AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
@@ -22,7 +23,8 @@ relation AS (
     AND ('pg_class'::regclass, oid) NOT IN (TABLE extended)
 ),
 entry (aspect, class, object, part, definition) AS (
-    SELECT '', 'pg_namespace'::regclass::oid, oid, 0, '' FROM own_schema
+    SELECT '', 'pg_namespace'::regclass::oid, oid, 0, '' FROM pg_namespace
+    WHERE oid IN (TABLE own_schema) AND nspname <> 'public'
     UNION ALL
     SELECT '', 'pg_class'::regclass, r.oid, 0, concat_ws(' ',
         CASE relpersistence WHEN 'u' THEN 'UNLOGGED' END,
