@@ -245,6 +245,15 @@ CASES = {
         query="SELECT n FROM b",
         can_continue=False,
     ),
+    "a checksum before what changes it": Case(
+        [A, ONE],
+        f'n = bind.execute(text("CHECKSUM TABLE a")).one()[1]\nop.execute("{ONE}")\n{B}\n'
+        'bind.execute(text("INSERT INTO b VALUES (:n)"), {"n": n == 0})',
+        is_broken=True,
+        query="SELECT n FROM b",
+        right=0,
+        can_continue=False,
+    ),
     "a query of a table that is gone": Case(
         [A, ONE],
         f'n = bind.scalar(text("{COUNT}"))\nop.execute("DROP TABLE a")\n{B}\n'

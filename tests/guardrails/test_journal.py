@@ -234,6 +234,7 @@ def test_a_mode_that_ends_strings_elsewhere() -> None:
         ("SELECT COUNT(*), x * n FROM c", "UPDATE c SET y = 1", False),
         ("SELECT COUNT(*) FROM c NATURAL JOIN d", "UPDATE c SET x = 1", True),
         ("TABLE c", "UPDATE c SET x = 1", True),
+        ("CHECKSUM TABLE c", "UPDATE c SET x = 1", True),
         ('SELECT "n" FROM "c"', 'UPDATE "c" SET "n" = 1', True),
         ("SELECT n FROM c", "ALTER TABLE c DROP COLUMN n, ADD COLUMN n INT", True),
     ],

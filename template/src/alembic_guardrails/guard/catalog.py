@@ -304,7 +304,7 @@ def keeps_values(statement: Statement) -> bool:
 def reads_all_columns(statement: Statement) -> bool:
     """Whether a query is about all columns, by an asterisk or without one."""
     words = statement.words
-    if words[:1] == ("TABLE",) or "NATURAL" in words:
+    if words[:1] in (("CHECKSUM",), ("TABLE",)) or "NATURAL" in words:
         return True
     return any(
         word == "*" and before != "(" and (before in BEFORE_ALL or after in AFTER_ALL)
