@@ -384,6 +384,10 @@ OUTSIDE = {
 }
 
 CURSOR = "op.get_bind().connection.cursor().execute(statement)"
+ENGINE = """import sqlalchemy
+        url = op.get_bind().engine.url.set(database=NAME)
+        with sqlalchemy.create_engine(url).begin() as connection:
+            connection.exec_driver_sql(statement)"""
 
 
 @pytest.mark.parametrize("backend", MYSQLS)
@@ -397,12 +401,12 @@ def test_nothing_outside_of_a_temporary_database_is_changed(
     customer = "INSERT INTO customers (email, name) VALUES ('ada@example.com', 'Ada')"
     administrator.execute(customer, database=name)
 
-    def drift(statements: list[str], *, by_cursor: bool = False) -> str:
+    def drift(statements: list[str], execute: str = "op.execute(statement)") -> str:
         up = [statement.format(name=name) for statement in statements]
         text = (
             REVISION.format(up=up, down=[]).replace('"0002"', '"0003"').replace('"0001"', '"0002"')
         )
-        text = text.replace("op.execute(statement)", CURSOR, by_cursor)
+        text = text.replace("op.execute(statement)", execute, 1)
         path = odd.path / "migrations" / "versions" / "0003_outside.py"
         path.write_text(text, encoding="utf-8")
         return odd.run("migrations", "drift", check=False)
@@ -413,8 +417,11 @@ def test_nothing_outside_of_a_temporary_database_is_changed(
         for statements in revisions:
             said = drift(statements).splitlines()[-1]
             assert said.startswith(f"FAILED: Revision 0003 {message}"), said
-    said = drift(["DO 0"], by_cursor=True).splitlines()[-1]
+    said = drift(["DO 0"], CURSOR).splitlines()[-1]
     assert said.startswith("FAILED: Revision 0003 uses the driver's own connection"), said
+    engine = ENGINE.replace("NAME", repr(name))
+    said = drift(["UPDATE customers SET name = 'changed'"], engine).splitlines()[-1]
+    assert said.startswith("FAILED: Revision 0003 writes over a connection of its own"), said
     said = drift(["CREATE USER nobody_else", f"GRANT SELECT ON {name}.customers TO nobody_else"])
     assert "is what the migrations make it" in said
     assert administrator.ask("SELECT name FROM customers") == "Ada"

@@ -1,8 +1,12 @@
 """Statements that change another database, on servers where that is possible."""
 
+from pathlib import Path
+
 import pytest
+import sqlalchemy as sa
+from alembic.util import CommandError
 from alembic_guardrails.statements import split
-from alembic_guardrails.temporary.build import other_database
+from alembic_guardrails.temporary.build import other_database, refusing_other_databases
 from alembic_guardrails.temporary.contained import is_about_accounts, is_contained
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +62,9 @@ CHANGING = [
     "SET @s = 'DROP TABLE other.t'",
     "EXECUTE IMMEDIATE 'DROP TABLE other.t'",
     "UPDATE t SET a = (SELECT max(b) FROM other.u)",
+    "SELECT NEXTVAL(other.s)",
+    "SELECT NEXT VALUE FOR other.s",
+    "SELECT SETVAL(`other`.s, 1)",
     'UPDATE "other"."t" SET a = 1',
     'DROP TABLE t, "other".t',
 ]
@@ -123,6 +130,8 @@ CONTAINED = [
     "SELECT a INTO @b FROM t",
     "IF EXISTS (SELECT 1) THEN INSERT INTO t VALUES (1); END IF",
     "ROLLBACK",
+    "SET STATEMENT max_statement_time = 1 FOR UPDATE t SET a = 1",
+    "CREATE EVENT e ON SCHEDULE EVERY 1 SECOND DO DELETE FROM t",
 ]
 
 FAR = [
@@ -145,6 +154,9 @@ FAR = [
     "ALTER TABLE t COMMENT 'a', ENGINE CONNECT",
     "BEGIN NOT ATOMIC CREATE USER a; END",
     "IF 1 THEN PREPARE p FROM 'DROP TABLE t'; END IF",
+    "SET STATEMENT max_statement_time = 1 FOR CREATE USER a",
+    "CREATE EVENT e ON SCHEDULE EVERY 1 SECOND DO CALL p()",
+    "BEGIN NOT ATOMIC CALL p(); END",
     "nonsense",
 ]
 
@@ -175,6 +187,17 @@ def test_what_may_change_the_server(sql: str) -> None:
 @pytest.mark.parametrize("sql", ACCOUNTS)
 def test_what_is_about_accounts(sql: str) -> None:
     assert all(map(is_about_accounts, split(sql, "mysql")))
+
+
+def test_another_engine_can_only_read(tmp_path: Path) -> None:
+    here, there = (sa.create_engine(f"sqlite:///{tmp_path / name}") for name in ("a", "b"))
+    with here.connect() as connection, there.connect() as other:
+        with refusing_other_databases(connection, ["r1"]):
+            other.exec_driver_sql("SELECT 1")
+            connection.exec_driver_sql("CREATE TABLE a (n INT)")
+            with pytest.raises(CommandError, match=r"^Revision r1 writes over a connection of its"):
+                other.exec_driver_sql("CREATE TABLE a (n INT)")
+        other.exec_driver_sql("CREATE TABLE a (n INT)")
 
 
 @given(st.text(st.sampled_from("other.`'\"; \n/*-#UPDATE(")))

@@ -123,6 +123,13 @@ def test_code_has_neither_comments_nor_strings() -> None:
     assert statement.code == "SELECT n,'' FROM d"
 
 
+def test_a_dialect_that_is_not_known_is_read_all_the_same() -> None:
+    assert [statement.kind for statement in split("SELECT 1; DROP TABLE a", "other")] == [
+        Kind.READ,
+        Kind.SCHEMA,
+    ]
+
+
 def test_nothing_is_no_statement() -> None:
     assert split(" ; -- a\n;; /* b */", "mysql") == []
 

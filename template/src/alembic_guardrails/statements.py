@@ -139,8 +139,8 @@ class Token(NamedTuple):
 
 @cache
 def pattern(dialect: str) -> re.Pattern[str]:
-    """Return what matches the next token of a dialect."""
-    kinds = {**TOKENS[dialect], **COMMON}
+    """Return what matches the next token of a dialect; one that is not known is like SQLite's."""
+    kinds = {**TOKENS.get(dialect, TOKENS["sqlite"]), **COMMON}
     return re.compile("|".join(f"(?P<{name}>{kind})" for name, kind in kinds.items()), re.DOTALL)
 
 

@@ -6,6 +6,7 @@ it does there. Such a statement is refused.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from alembic.config import Config
@@ -53,6 +54,12 @@ CHANGES = (Kind.ROWS, Kind.OTHER)
 
 # What runs in the place of a statement about accounts.
 NOTHING = "DO 0"
+
+# What takes a number from a sequence, or sets one.
+SEQUENCES = {"NEXTVAL", "SETVAL"}
+
+# Statements that change nothing, whatever database they run on.
+HARMLESS = (Kind.READ, Kind.SESSION, Kind.TRANSACTION)
 
 # A longer statement is shown shortened.
 SHOWN = 100
@@ -106,40 +113,63 @@ def refusing_other_databases(connection: Connection, revision: Sequence[str]) ->
         CommandError: A statement names another database that is on the server, or may change more
             than a database.
     """
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        yield
-        return
-    names = {str(name).casefold() for name in connection.scalars(DATABASES)} - READ_ONLY
-    connection.commit()
-    boundary = Boundary(names, revision)
+    boundary = Boundary(connection, revision)
     # Revisions can make an engine of their own.
     listeners: list[tuple[Any, str, Callable[..., Any], dict[str, bool]]] = [
-        (connection, "before_cursor_execute", boundary.before_statement, {"retval": True}),
-        (Engine, "before_cursor_execute", boundary.before_statement, {"retval": True}),
-        (Pool, "checkout", boundary.before_checkout, {}),
+        (Engine, "before_cursor_execute", boundary.before_any, {}),
     ]
+    if boundary.is_needed:
+        listeners += [
+            (connection, "before_cursor_execute", boundary.before_statement, {"retval": True}),
+            (Engine, "before_cursor_execute", boundary.before_statement, {"retval": True}),
+            (Pool, "checkout", boundary.before_checkout, {}),
+        ]
+        watch(connection, boundary.before_driver)
     for target, name, listener, options in listeners:
         event.listen(target, name, listener, **options)
-    watch(connection, boundary.before_driver)
     try:
         yield
     finally:
-        unwatch(connection, boundary.before_driver)
+        if boundary.is_needed:
+            unwatch(connection, boundary.before_driver)
         for target, name, listener, _ in listeners:
             event.remove(target, name, listener)
 
 
 class Boundary:
-    """Refuses statements that change more than the database of their connection.
+    """Refuses statements that change more than the database of a connection.
 
-    `names` are the other databases; `revision` ends with the id of the revision that runs.
+    `revision` ends with the id of the revision that runs.
     """
 
-    def __init__(self, names: Collection[str], revision: Sequence[str]) -> None:
-        self.names = names
+    def __init__(self, connection: Connection, revision: Sequence[str]) -> None:
+        self.url = connection.engine.url
         self.revision = revision
+        # On the other servers a connection reaches one database.
+        self.is_needed = connection.dialect.name in ("mysql", "mariadb")
+        self.names: Collection[str] = set()
+        if self.is_needed:
+            found = {str(name).casefold() for name in connection.scalars(DATABASES)}
+            self.names = found - READ_ONLY
+            connection.commit()
         # Whether a view can read another database, so that a change of the view changes that.
         self.has_views = False
+
+    def before_any(self, connection: Connection, _: object, sql: str, *more: object) -> None:
+        """Refuse a change of another database over a connection of a revision's own.
+
+        Raises:
+            CommandError: It is one.
+        """
+        url = connection.engine.url
+        places = {(one.host, one.port, one.database) for one in (url, self.url)}
+        statements = split(sql, connection.dialect.name) if len(places) > 1 else []
+        if any(statement.kind not in HARMLESS for statement in statements):
+            raise CommandError(
+                f"Revision {self.revision[-1]} writes over a connection of its own, which it would"
+                f" do for real from a temporary database: {shorten(sql)}. Use op.execute() or"
+                " op.get_bind().execute()."
+            )
 
     def before_statement(
         self, connection: Connection, _: object, sql: str, parameters: Any, *more: object
@@ -262,7 +292,7 @@ def named_database(statement: Statement, names: Collection[str]) -> str:
     if name := database_of_statement(statement, names):
         return name
     is_view = statement.verb in ("ALTER", "CREATE") and "VIEW" in statement.words[:12]
-    only_reads = statement.kind is Kind.READ or is_view
+    only_reads = (statement.kind is Kind.READ and not uses_sequence(statement)) or is_view
     tables = names_of_tables(statement)
     for index, token in enumerate(statement.tokens):
         before, after = word_at(statement, index - 1), word_at(statement, index + 1)
@@ -279,6 +309,11 @@ def named_database(statement: Statement, names: Collection[str]) -> str:
         if behind == "(" or (is_database and is_changed):
             return name if is_string else token.identifier
     return ""
+
+
+def uses_sequence(statement: Statement) -> bool:
+    """Whether a query takes a number from a sequence of MariaDB, or sets one."""
+    return bool(SEQUENCES & {*statement.words}) or ("VALUE", "FOR") in pairwise(statement.words)
 
 
 def database_of_statement(statement: Statement, names: Collection[str]) -> str:

@@ -4,6 +4,7 @@ An allow-list: what is not known to stay inside may change the whole server. Tha
 another database is found elsewhere.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 from alembic_guardrails.statements import COMPOUNDS, Kind, Statement
@@ -29,7 +30,20 @@ FIRST_WORDS = {
 ENGINES = {"CONNECT", "FEDERATED", "S3", "SPIDER"}
 
 # What a program can contain that reaches further, or that no reading of it can follow.
-FAR_WORDS = {"EXECUTE", "GLOBAL", "GRANT", "INSTALL", "KILL", "PERSIST", "PREPARE", "REVOKE"}
+FAR_WORDS = {
+    *(
+        "DUMPFILE",
+        "EXECUTE",
+        "GLOBAL",
+        "GRANT",
+        "INSTALL",
+        "KILL",
+        "OUTFILE",
+        "PASSWORD",
+        "PERSIST",
+    ),
+    *("PREPARE", "REVOKE"),
+}
 
 SCOPES = {"GLOBAL", "PERSIST", "PERSIST_ONLY"}
 
@@ -52,6 +66,9 @@ def is_contained(statement: Statement) -> bool:
     words = statement.words
     if {"OUTFILE", "DUMPFILE"} & {*words}:
         return False
+    if words[:2] == ("SET", "STATEMENT") and "FOR" in words:
+        inner = replace(statement, tokens=statement.tokens[words.index("FOR") + 1 :])
+        return inner.kind in (Kind.READ, Kind.ROWS) and is_contained(inner)
     match statement.kind:
         case Kind.READ | Kind.ROWS | Kind.TRANSACTION:
             return True
@@ -59,7 +76,9 @@ def is_contained(statement: Statement) -> bool:
             return words[0] != "RESET" and not sets_for_all(statement)
         case Kind.SCHEMA:
             return is_contained_definition(statement)
-    return words[0] in FIRST_WORDS and not (statement.is_compound and reaches_far(statement))
+    return words[0] in FIRST_WORDS and not (
+        statement.is_compound and reaches_far(statement, "CALL")
+    )
 
 
 def is_contained_definition(statement: Statement) -> bool:
@@ -71,7 +90,10 @@ def is_contained_definition(statement: Statement) -> bool:
     engines = {
         after for before, after in pairwise(w for w in words if w != "=") if before == "ENGINE"
     }
-    return kind in OBJECTS and "SONAME" not in words and not ENGINES & engines
+    is_far = "SONAME" in words or bool(ENGINES & engines)
+    # The server runs an event by itself.
+    is_far |= kind == "EVENT" and reaches_far(statement, "CALL")
+    return kind in OBJECTS and not is_far
 
 
 def sets_for_all(statement: Statement) -> bool:
@@ -84,8 +106,8 @@ def sets_for_all(statement: Statement) -> bool:
     )
 
 
-def reaches_far(statement: Statement) -> bool:
-    """Whether a program can do more than changes of its database."""
+def reaches_far(statement: Statement, *others: str) -> bool:
+    """Whether a program can do more than changes of its database, or has one of other words."""
     words = statement.words
     of_server = {"ROLE", "SERVER", "USER"}
     has_object = any(
@@ -93,5 +115,5 @@ def reaches_far(statement: Statement) -> bool:
         for before, after in pairwise(words)
     )
     variables = {word for word in words if word.startswith(("@@GLOBAL.", "@@PERSIST"))}
-    far = FAR_WORDS | {"DUMPFILE", "OUTFILE", "PASSWORD"}
+    far = {*FAR_WORDS, *others}
     return has_object or bool(variables or far & {*words})
