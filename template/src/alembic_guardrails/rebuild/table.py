@@ -184,6 +184,7 @@ class ChangedTable:
                 raise self.refusal(f"it has a column {new} already, so {old} cannot be called so")
             if fold(new) not in folded:
                 check_strings([self.stored, *self.own, *self.dependents], new)
+            self.check_virtual(old)
         broken = probe(self.connection, self.dependents)
         before = self.objects
         steps = [*pairs]
@@ -268,6 +269,7 @@ class ChangedTable:
             CommandError: Something does.
         """
         check_free(self.dependents, name)
+        self.check_virtual(name)
         lost = []
         for index in self.own:
             used = index_columns(index, self.table.folded_names) if index.type == "index" else set()
@@ -279,6 +281,22 @@ class ChangedTable:
                     f', "{self.name}") before'
                 )
         return lost
+
+    def check_virtual(self, column: str) -> None:
+        """Check that no virtual table, such as one for full-text search, reads a column.
+
+        SQLite notices only when the virtual table is read: https://www.sqlite.org/fts5.html#external_content_tables
+
+        Raises:
+            CommandError: One does.
+        """
+        for one in self.objects:
+            is_virtual = one.type == "table" and normalise(one.sql)[1] == "virtual"
+            if is_virtual and {fold(self.name), fold(column)} <= one.names:
+                raise self.refusal(
+                    f"the virtual table {one.name} reads column {column}, so drop it in the"
+                    " revision first, and create it again after"
+                )
 
     def check_row_number(self) -> None:
         """Check that a column that becomes the number of the row has one in each row.
