@@ -392,6 +392,19 @@ op.execute("XA COMMIT 'x' ONE PHASE")""",
         right=2,
         can_continue=False,
     ),
+    "two phases after a statement that has run": Case(
+        [A, ONE],
+        """op.execute("CREATE TABLE c (n INT)")
+op.execute("CREATE TABLE d (n INT)")
+op.execute("COMMIT")
+op.execute("XA START 'x'")
+op.execute("UPDATE a SET n = n + 1")
+op.execute("XA END 'x'")
+op.execute("XA COMMIT 'x' ONE PHASE")""",
+        Kill("after", words="CREATE TABLE d"),
+        query="SELECT n FROM a",
+        right=2,
+    ),
 }
 
 

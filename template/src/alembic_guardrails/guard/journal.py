@@ -408,9 +408,7 @@ class RevisionProgress:
             return
         self.note_failure()
         action = self.action(effect)
-        if self.has_skipped and any(
-            reads_session(item) for item in self.catalog.statements_behind(effect.statement)
-        ):
+        if self.has_skipped and self.reads_session(effect.statement):
             raise self.refuse(LOST)
         if self.is_skipped(effect, action, sql, parameters):
             if is_returning(effect, context):
@@ -444,6 +442,13 @@ class RevisionProgress:
         """Write that all batches are done, in a transaction that holds nothing else."""
         if not self.is_repeatable and not self.is_recorded:
             self.write(self.now)
+
+    def reads_session(self, statement: Statement) -> bool:
+        """Whether a statement, or what it can run, reads what is gone with a session."""
+        # XA ends with no query before it, and to read the catalog is one.
+        is_alone = statement.words[:1] == ("XA",)
+        behind = [statement] if is_alone else self.catalog.statements_behind(statement)
+        return any(map(reads_session, behind))
 
     def run_repeatable(self, effect: Effect, run: Callable[[], None]) -> None:
         """Run a statement that can run again; try again where that undoes nothing else."""
