@@ -763,3 +763,78 @@ def test_the_listener_of_sqlite_does_not_outlive_the_command(project: Project) -
         assert begun == [connection]
         with writer(project):  # which would fail if the connection had taken the lock
             pass
+
+
+DEPENDING = {
+    "fts": "CREATE VIRTUAL TABLE d USING fts5(a, b, content='t', content_rowid='id')",
+    "fts4": "CREATE VIRTUAL TABLE d USING fts4(content='t', a, b)",
+    "trigger": "CREATE TRIGGER d AFTER INSERT ON log BEGIN INSERT INTO t (b) VALUES (new.n); END",
+    "view": "CREATE VIEW d AS SELECT b FROM t",
+}
+
+
+def with_depending(project: Project, definition: str) -> None:
+    """Upgrade a database with a table, and something that needs it."""
+    tables = "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b)", "CREATE TABLE log (n)"
+    body = [f"op.execute({statement!r})" for statement in (*tables, definition)]
+    project.revision("one", "\n".join(body))
+    project.upgrade()
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("fts", 'op.drop_column("t", "b")'),
+        ("fts4", 'op.alter_column("t", "b", new_column_name="c")'),
+        ("fts", 'op.rename_table("t", "u")'),
+        ("fts", 'op.rename_table("t", "u")\nop.rename_table("d", "e")'),
+        ("fts", 'op.drop_table("t")'),
+        ("trigger", 'op.drop_column("t", "b")'),
+        ("trigger", 'op.drop_table("t")'),
+        ("view", 'op.drop_table("t")'),
+    ],
+)
+def test_what_would_no_longer_work(project: Project, kind: str, change: str) -> None:
+    with_depending(project, DEPENDING[kind])
+    before = schema_of(project)
+    project.revision("two", change, down="one")
+
+    with pytest.raises(CommandError, match=r"[de] would no longer work \(.*Everything was rolled"):
+        project.upgrade()
+
+    assert schema_of(project) == before
+
+
+@pytest.mark.parametrize("kind", DEPENDING)
+def test_what_is_created_again_or_goes_later_works(project: Project, kind: str) -> None:
+    with_depending(project, DEPENDING[kind])
+    word = {"trigger": "TRIGGER", "view": "VIEW"}.get(kind, "TABLE")
+    project.revision("two", 'op.drop_table("t")', down="one")
+    project.revision("three", f'op.execute("DROP {word} d")\nop.drop_table("log")', down="two")
+
+    project.upgrade()
+
+    assert schema_of(project) == ["CREATE TABLE alembic_version"]
+
+
+def test_what_did_not_work_before_stops_nothing(project: Project) -> None:
+    with_depending(project, "CREATE VIEW d AS SELECT b FROM t, missing")
+    project.revision("two", 'op.drop_table("t")', down="one")
+
+    project.upgrade()
+
+
+def test_a_view_that_a_downgrade_forgets_stops_nothing(project: Project) -> None:
+    """Histories have such; to go on, it is dropped by hand, as ever."""
+    project.revision("one", "op.execute('CREATE TABLE t (b)')", 'op.drop_table("t")')
+    project.revision("two", f"op.execute({DEPENDING['view']!r})", down="one")
+    project.upgrade()
+
+    command.downgrade(project.config(), "base")
+
+
+def schema_of(project: Project) -> list[str]:
+    """How each definition in the database begins."""
+    with project.engine().connect() as connection:
+        found = connection.scalars(text("SELECT sql FROM sqlite_master WHERE sql > '' ORDER BY 1"))
+        return [sql.partition(" (")[0] for sql in found]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError
@@ -12,7 +12,16 @@ from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY, logger
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+if TYPE_CHECKING:
+    from alembic_guardrails.rebuild.working import Answer
+
 TABLES = text("SELECT name FROM sqlite_master WHERE type = 'table'")
+
+# What can stop working when something else is changed.
+DEPENDING = text("""
+SELECT count(*) FROM sqlite_master
+WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL TABLE%'
+""")
 
 # A savepoint that is there for as long as nothing has ended the transaction of the command.
 WHOLE = "guardrails_whole"
@@ -34,6 +43,8 @@ class SQLiteGuard(BaseGuard):
     lock_holder = "another migration or writer"
     # Whether something that the command did stays if it fails.
     stays = False
+    # Whether the last revision was taken back.
+    is_downgrade = False
     # Whether the savepoint is there, unless something unseen has ended the transaction.
     is_marked = False
 
@@ -41,6 +52,8 @@ class SQLiteGuard(BaseGuard):
         take_over_batches(self.context, change_table)
         self.before = {name: self.pragma(name) for name in ("foreign_keys", "busy_timeout")}
         self.orphans: Counter[tuple[str, str]] | None = None
+        # What worked after a revision, and before the first.
+        self.working: set[str] = set()
         # A batch operation drops the table that it copied, and with foreign keys on the children
         # of its rows: https://www.sqlite.org/lang_altertable.html#otheralter
         if not self.in_transaction:
@@ -94,6 +107,7 @@ class SQLiteGuard(BaseGuard):
         if self.orphans is None:
             self.orphans = self.count_orphans()
             self.tables = {*self.connection.scalars(TABLES)}
+            self.working = {answer.key for answer in self.ask_depending() if not answer.error}
 
     def count_orphans(self) -> Counter[tuple[str, str]]:
         """Count the rows of each table that refer to no row of another; no count is 0.
@@ -108,9 +122,18 @@ class SQLiteGuard(BaseGuard):
             logger.warning("Foreign keys cannot be checked: %s", error.orig)
             return Counter()
 
+    def ask_depending(self) -> "list[Answer]":
+        """Return what SQLite says to each view, trigger and virtual table."""
+        if self.is_stamp or not self.connection.scalar(DEPENDING):
+            return []
+        from alembic_guardrails.rebuild.working import ask
+
+        return [*ask(self.connection)]
+
     def after_revision(self, heads: Collection[str]) -> None:
         # Nothing is committed before the end of the command.
-        pass
+        self.is_downgrade = not getattr(self.activity.step, "is_upgrade", True)
+        self.working |= {answer.key for answer in self.ask_depending() if not answer.error}
 
     @property
     def is_half_done(self) -> bool:
@@ -151,11 +174,36 @@ class SQLiteGuard(BaseGuard):
     def after_revisions(self) -> None:
         if self.orphans is None:
             return
+        self.check_orphans(self.orphans)
+        self.check_working()
+
+    def check_working(self) -> None:
+        """Check that everything that worked before still does.
+
+        Raises:
+            CommandError: Something does not.
+        """
+        for answer in self.ask_depending():
+            # A downgrade that forgets a view drops what it reads, and nothing else needs it.
+            is_forgotten = self.is_downgrade and answer.one.type == "view"
+            if answer.error and answer.key in self.working and not is_forgotten:
+                raise CommandError(
+                    f"{answer.one.label.capitalize()} would no longer work ({answer.error})."
+                    " Everything was rolled back. Drop it in the revision before what it needs is"
+                    " changed, and create it again after if it is still needed."
+                )
+
+    def check_orphans(self, before: Counter[tuple[str, str]]) -> None:
+        """Check that no more rows refer to nothing than `before`.
+
+        Raises:
+            CommandError: More do.
+        """
         after = self.count_orphans()
-        growth = after - self.orphans
+        growth = after - before
         # The rows of a table that has another name now are no new ones.
         names = {name for name, _ in after}
-        lost = Counter({key: count for key, count in self.orphans.items() if key[0] not in names})
+        lost = Counter({key: count for key, count in before.items() if key[0] not in names})
         renamed = Counter({key: growth[key] for key in growth if key[0] not in self.tables})
         more = growth.total() - min(lost.total(), renamed.total())
         if more > 0:
