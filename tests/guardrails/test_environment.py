@@ -561,3 +561,46 @@ def test_a_database_that_cannot_be_reached(owner: Owner, monkeypatch: pytest.Mon
 
     with pytest.raises(CommandError, match=r"cannot be reached .*`migrations create`"):
         owner.upgrade()
+
+
+TABBED = """
+rows = op.create_table("rows", sa.Column("a", sa.Text(), server_default="x\\ty"))
+op.bulk_insert(rows, [{"a": "b\\tc"}])
+op.execute("INSERT INTO rows\\t(a) VALUES ('\\td ')")
+"""
+
+
+def test_offline_sql_keeps_tabs_in_values(owner: Owner) -> None:
+    """And leaves those that Alembic indents with to Alembic."""
+    owner.project.revision("tabs", TABBED)
+
+    sql = owner.sql()
+
+    assert "INSERT INTO rows (a) VALUES ('b\tc');" in sql
+    assert "INSERT INTO rows\t(a) VALUES ('\td ');" in sql
+    assert "DEFAULT 'x\ty'" in sql
+    assert "\n    version_num VARCHAR(32)" in sql
+    owner.upgrade()
+    engine = owner.project.engine()
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT a FROM rows").scalars().all()
+    assert found == ["b\tc", "\td "]
+
+
+PARAMETERS = "sa.text('UPDATE t SET a = :a')"
+
+
+@pytest.mark.parametrize("given", ['{"a": 1}', '[{"a": 1}, {"a": 2}]'])
+def test_offline_sql_loses_no_parameters(owner: Owner, given: str) -> None:
+    """Alembic would write `:a`, which SQLite takes for NULL."""
+    owner.project.revision("a", f"op.get_bind().execute({PARAMETERS}, {given})")
+
+    with pytest.raises(CommandError, match="with parameters cannot be written as SQL"):
+        owner.sql()
+
+
+def test_offline_sql_without_parameters(owner: Owner) -> None:
+    body = f"op.get_bind().execute({PARAMETERS}.bindparams(a=1))"
+    owner.project.revision("a", body)
+
+    assert "UPDATE t SET a = 1;" in owner.sql()

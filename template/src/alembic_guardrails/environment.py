@@ -25,6 +25,7 @@ from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.guard import guarding
 from alembic_guardrails.guard.failure import Activity, reporting
 from alembic_guardrails.history.naming import name_as_written
+from alembic_guardrails.offline.exact import write_exactly
 from alembic_guardrails.revisions import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from alembic_guardrails.types import naming_other_types
@@ -109,6 +110,8 @@ class Runner:
         with naming(url, context.config):
             context.configure(**{**target, **self.configuration(dialect), **fixed})
             migration = context.get_context()
+            if migration.as_sql:
+                write_exactly(migration)
             compare_defaults_by_asking(migration)
             compare_indexes_by_asking(migration)
             write_expressions_as_they_are(migration)
