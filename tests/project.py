@@ -79,7 +79,7 @@ def compile_package() -> dict[str, Path]:
     Python takes the bytecode while the text of the module is the one that was compiled.
     """
     source, compiled = ROOT / "template" / "src", Path(mkdtemp(prefix="bytecode-"))
-    atexit.register(shutil.rmtree, compiled)
+    atexit.register(shutil.rmtree, compiled, ignore_errors=True)  # its folder may be gone
     places = {}
     for number, module in enumerate(sorted(source.glob("alembic_guardrails/**/*.py"))):
         path, mode = compiled / f"{number}.pyc", PycInvalidationMode.CHECKED_HASH
