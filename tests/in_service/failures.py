@@ -168,6 +168,7 @@ def test_a_failure_fits_a_screen_and_says_all(name: str) -> None:
     if name != "Ctrl-C":  # it may have come while a statement ran
         assert ("statement:" in report) == cause.has_statement
     assert "The database is at revision 0001." in report
+    assert "What the command committed stays" not in report
     assert cause.advice in report
 
 

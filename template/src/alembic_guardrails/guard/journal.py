@@ -247,7 +247,9 @@ class Journal:
                 progress.settle()
             raise
         finally:
-            self.progress = self.connection.info[INFO] = None
+            self.progress = None
+            if not self.connection.invalidated:  # else it would hide why, Ctrl-C perhaps
+                self.connection.info[INFO] = None
         if self.entry or self.has_entry_apart:
             self.write(None)  # with the new version
 

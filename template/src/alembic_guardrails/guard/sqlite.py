@@ -152,8 +152,9 @@ class SQLiteGuard(BaseGuard):
             self.is_marked = False
             try:
                 connection.connection.cursor().execute(f"RELEASE {WHOLE}")
-            except Exception:
-                self.stays = True
+            except Exception as error:
+                # A connection that was lost on the way has committed nothing.
+                self.stays = self.stays or "no such savepoint" in str(error)
 
     def look_at_failure(self) -> None:
         if not self.in_transaction and self.committed_heads is not None:
