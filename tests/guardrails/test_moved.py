@@ -9,6 +9,7 @@ import pytest
 from alembic import command
 from alembic_guardrails import read_revisions
 from alembic_guardrails.commands.drift import drift
+from alembic_guardrails.commands.squash import squash
 from alembic_guardrails.commands.verify import verify
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -290,3 +291,26 @@ def teams(factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Iterato
     for name, content in files.items():
         (path / name).write_text(content, encoding="utf-8")
     yield Team(Project(path), patch)
+
+
+@pytest.mark.parametrize("name", TELLING)
+@pytest.mark.parametrize("database", ["at_b", "at_more"])
+def test_moved_and_then_squashed(after: Team, name: str, database: str) -> None:
+    """The code from before knows the way; here it is gone."""
+    squash(after.project.config(), "a")
+    commit(after.project.path)
+    after.use(database)
+    before = after.look(database)
+
+    said = after.say(*TELLING[name])
+
+    old = database.removeprefix("at_")
+    assert f"The database is at revision {old}, which ran after r0, and a replaces that:" in said
+    (found,) = re.findall(r"`git worktree add (\S+) (.+?)`", said)
+    folder = after.project.path / "old"
+    command_line = f"git worktree add --quiet {folder} {found[1]}"
+    subprocess.run(command_line, shell=True, check=True, cwd=after.project.path)
+    names = {file.name for file in (folder / "migrations" / "versions").glob("*.py")}
+    assert "2026_01_01_0000_r0_slug.py" in names
+    assert f"2026_01_01_0000_{moved_ids(after)[old]}_slug.py" in names
+    assert after.look(database) == before

@@ -1,11 +1,12 @@
 """The guard around Alembic: one migration at a time, all or nothing, bounded waits."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from os.path import relpath
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
 from alembic_guardrails._alembic import get_plan, set_plan
 from alembic_guardrails.dialects import module_for
@@ -61,6 +62,28 @@ def check_not_superseded(directory: ScriptDirectory, current: Collection[str]) -
             f" ../before` and there `alembic upgrade {target.revision}` (a SQLite file by its whole"
             " path: `alembic -x url=...`), then go on here"
         )
+    for revision in current:
+        if older := find_superseded_parent(directory, superseded, revision):
+            target = superseded[older]
+            added = "git log -1 --diff-filter=A --format=%H --"
+            raise CommandError(
+                f"The database is at revision {revision}, which ran after {older}, and"
+                f" {target.revision} replaces that: upgrade it with the code from before the"
+                f' squash, `git worktree add ../before "$({added} {relpath(target.path)})^"`,'
+                " `cp .env ../before` and there `alembic upgrade head` (a SQLite file by its whole"
+                " path: `alembic -x url=...`), then go on here"
+            )
+
+
+def find_superseded_parent(
+    directory: ScriptDirectory, superseded: Mapping[str, Script], revision: str
+) -> str | None:
+    """Return the superseded revision after which a moved one ran, or None."""
+    moved = read_moved(directory)
+    parent: str | None = revision
+    while parent in moved:
+        parent = moved[parent].parent
+    return parent if parent in superseded else None
 
 
 def refuse_superseded(directory: ScriptDirectory, context: MigrationContext) -> None:

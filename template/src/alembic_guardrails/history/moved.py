@@ -211,6 +211,7 @@ def handle_moved(directory: ScriptDirectory, context: MigrationContext) -> None:
     def handled(heads: tuple[str, ...], context: MigrationContext) -> Iterable[MigrationStep]:
         if not moved.keys() & {*heads}:
             return plan(heads, context)
+        check_not_superseded(directory, heads)
         database = Database(directory, moved, heads)
         destination = context.opts.get("destination_rev")
         return plan_steps(database, plan, context, destination)
