@@ -22,6 +22,7 @@ from alembic_guardrails.schema.compare import rename_alike
 from column_cases import context_for, upgrade
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.sql.naming import conv
 from sqlalchemy.types import TypeDecorator
 
 from .conftest import Project
@@ -287,6 +288,38 @@ def test_what_is_more_than_a_name_is_a_change(options: dict[str, bool]) -> None:
     assert len(find(None, "a")) == 2
     if options:
         assert len(find(None, "a", "b", unique=not options["unique"])) == 2
+
+
+@pytest.mark.parametrize("name", [None, "mine"])
+@pytest.mark.parametrize("options", [{}, {"unique": True}])
+def test_a_downgrade_is_the_upgrade_taken_back(name: str | None, options: dict[str, bool]) -> None:
+    """Nothing but a name of the convention in neither, and a name that the model gives in both."""
+    with sa.create_engine("sqlite://").connect() as connection:
+        upgrade(connection, with_unique("other", ["a", "b"], **options))
+        models = with_unique(name, ["a", "b"], **options)
+        context = context_for(connection, models)
+        script = produce_migrations(context, models)
+        tidy(context, None, [script])
+
+        changes = [script.upgrade_ops, script.downgrade_ops]
+
+    counts = [len(each.as_diffs()) for each in changes if each is not None]
+    assert counts == ([2, 2] if name else [0, 0])
+
+
+@pytest.mark.parametrize("name", [None, "mine"])
+def test_unique_of_mysql_in_both_directions(name: str | None) -> None:
+    """What the database reads as an index is a constraint in the models."""
+    models = with_unique(name, ["a", "b"])
+    [unique] = [each for each in models.tables["t"].constraints if each.name in ("uq_t_a_b", name)]
+    create = ops.AddConstraintOp.from_constraint(unique)
+    table = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer), sa.Column("b", sa.Integer))
+    read = sa.Index(conv("a"), table.c.a, table.c.b, unique=True)
+    drop = ops.DropIndexOp.from_index(read)
+    context = offline_context("mysql")
+
+    for pair in ([drop, create], [create.reverse(), drop.reverse()]):
+        assert leave_names(pair, context) == (pair if name else [])
 
 
 def test_a_check_is_compared_by_the_name_without_the_convention() -> None:

@@ -227,13 +227,26 @@ def is_named_by_convention(change: MigrateOperation) -> bool:
     return False
 
 
+def is_made_by_rule(drop: MigrateOperation) -> bool:
+    """Whether the database or the naming convention has made the name that a change drops."""
+    match drop:
+        case DropIndexOp(index_name=name):
+            return isinstance(name, conv)
+        case DropConstraintOp(constraint_type="unique", constraint_name=name):
+            return isinstance(name, conv)
+    return True
+
+
 def differs_in_name_only(
     drop: MigrateOperation, create: MigrateOperation, context: MigrationContext
 ) -> bool:
     """Whether a change drops what another one creates under the name of the convention.
 
-    What is not the name is compared as Alembic compares it where the names are the same.
+    What is not the name is compared as Alembic compares it where the names are the same. A name
+    that a model gives itself is a change in both directions.
     """
+    if not is_made_by_rule(drop):
+        return False
     impl = context.impl
     match drop, create:
         case DropIndexOp(), CreateIndexOp():
@@ -244,6 +257,9 @@ def differs_in_name_only(
             return impl.compare_unique_constraint(new, old).is_equal  # type: ignore[arg-type]
         case DropIndexOp(), CreateUniqueConstraintOp():
             return makes_index_of_unique(context.dialect) and is_same_unique(drop, create)
+        case DropConstraintOp(constraint_type="unique"), CreateIndexOp():
+            # The same pair in a downgrade.
+            return differs_in_name_only(create.reverse(), drop.reverse(), context)
         case DropConstraintOp(constraint_type="check"), CreateCheckConstraintOp():
             return complete_name(drop, context) == create.constraint_name
     return False
