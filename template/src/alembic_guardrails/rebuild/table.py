@@ -285,7 +285,8 @@ class ChangedTable:
     def check_virtual(self, column: str) -> None:
         """Check that no virtual table, such as one for full-text search, reads a column.
 
-        SQLite notices only when the virtual table is read: https://www.sqlite.org/fts5.html#external_content_tables
+        SQLite notices only when the virtual table is read:
+        https://www.sqlite.org/fts5.html#external_content_tables
 
         Raises:
             CommandError: One does.

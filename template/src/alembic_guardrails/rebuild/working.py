@@ -1,7 +1,8 @@
 """Whether the views, triggers and virtual tables of a database work.
 
 SQLite itself refuses a DROP COLUMN that a view reads, but no DROP TABLE, no column that a trigger
-writes, and nothing that a virtual table reads: https://www.sqlite.org/fts5.html#external_content_tables
+writes, and nothing that a virtual table reads:
+https://www.sqlite.org/fts5.html#external_content_tables
 """
 
 from collections.abc import Iterator
