@@ -204,7 +204,7 @@ class Workshop:
 
     def install(self, driver: Driver, backend: Backend) -> Path:
         """Install what a service with this driver requires; return where its commands are."""
-        path = self.folder / f"environment_{driver.name}"
+        path = self.folder / f"environment_{backend.name}_{driver.name}"
         Project(path, self.render(path, Setup(backend, driver))).run(
             "uv", "sync", "--quiet", "--no-install-project"
         )
