@@ -25,7 +25,6 @@ from alembic_guardrails.connection import UnreachableError, run_with_connection
 from alembic_guardrails.guard import guarding
 from alembic_guardrails.guard.failure import Activity, reporting
 from alembic_guardrails.history.naming import name_as_written
-from alembic_guardrails.offline.exact import write_exactly
 from alembic_guardrails.revisions import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from alembic_guardrails.types import naming_other_types
@@ -110,7 +109,9 @@ class Runner:
         with naming(url, context.config):
             context.configure(**{**target, **self.configuration(dialect), **fixed})
             migration = context.get_context()
-            if migration.as_sql:
+            if migration.as_sql:  # which is rare
+                from alembic_guardrails.offline.exact import write_exactly
+
                 write_exactly(migration)
             compare_defaults_by_asking(migration)
             compare_indexes_by_asking(migration)

@@ -24,6 +24,8 @@ class Kind(Enum):
     OTHER = "anything else"
 
 
+HARMLESS = (Kind.READ, Kind.SESSION, Kind.TRANSACTION)
+
 KINDS = {
     **dict.fromkeys(["DELETE", "INSERT", "MERGE", "REPLACE", "UPDATE"], Kind.ROWS),
     **dict.fromkeys(
@@ -260,6 +262,11 @@ def split(text: str, dialect: str) -> list[Statement]:
         depth += change_of_depth(current)
     found.append(statement_of(text, current))
     return [statement for statement in found if statement.tokens]
+
+
+def changes_nothing(text: str, dialect: str) -> bool:
+    """Whether all statements of a text are known to change nothing, on whatever database."""
+    return all(statement.kind in HARMLESS for statement in split(text, dialect))
 
 
 def ends_transaction(text: str, dialect: str) -> bool:

@@ -58,21 +58,26 @@ def check_not_superseded(directory: ScriptDirectory, current: Collection[str]) -
         commit = getattr(target.module, "squashed_at", "<commit>")
         raise CommandError(
             f"The database is at revision {revision}, which {target.revision} replaces: upgrade it"
-            f" with the code from before, `git worktree add ../before {commit}`, `cp .env"
-            f" ../before` and there `alembic upgrade {target.revision}` (a SQLite file by its whole"
-            " path: `alembic -x url=...`), then go on here"
+            f" with the code from before, {with_code_of(commit, target.revision)}"
         )
-    for revision in current:
+    for revision in current if superseded else ():
         if older := find_superseded_parent(directory, superseded, revision):
             target = superseded[older]
-            added = "git log -1 --diff-filter=A --format=%H --"
+            added = f"git log -1 --diff-filter=A --format=%H -- {relpath(target.path)}"
+            advice = with_code_of(f'"$({added})^"', "head")
             raise CommandError(
                 f"The database is at revision {revision}, which ran after {older}, and"
                 f" {target.revision} replaces that: upgrade it with the code from before the"
-                f' squash, `git worktree add ../before "$({added} {relpath(target.path)})^"`,'
-                " `cp .env ../before` and there `alembic upgrade head` (a SQLite file by its whole"
-                " path: `alembic -x url=...`), then go on here"
+                f" squash, {advice}"
             )
+
+
+def with_code_of(commit: str, revision: str) -> str:
+    """Return how the code of a commit upgrades the database to a revision."""
+    return (
+        f"`git worktree add ../before {commit}`, `cp .env ../before` and there `alembic upgrade"
+        f" {revision}` (a SQLite file by its whole path: `alembic -x url=...`), then go on here"
+    )
 
 
 def find_superseded_parent(

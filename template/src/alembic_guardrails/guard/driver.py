@@ -3,12 +3,13 @@
 No event shows what it does there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import currentframe
 from types import FrameType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection
+from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection, event
 
 # The key in the `info` of a connection for the functions to call.
 INFO = "alembic_guardrails.driver"
@@ -36,10 +37,25 @@ class WatchedConnection(Connection):
         return found
 
 
-def watch(connection: Connection, note: Callable[[], None]) -> None:
-    """Have a function called when code outside of SQLAlchemy gets a connection's driver's one."""
+@contextmanager
+def watching(connection: Connection, note: Callable[[], None]) -> Iterator[None]:
+    """Have a function called when code outside of SQLAlchemy gets a connection of the driver.
+
+    It can be that of `connection`, or one from a pool.
+    """
+
+    def before_checkout(*_: object) -> None:
+        if is_raw_checkout():
+            note()
+
+    event.listen(Pool, "checkout", before_checkout)
     connection.info[INFO] = (*connection.info.get(INFO, ()), note)
     connection.__class__ = WatchedConnection
+    try:
+        yield
+    finally:
+        event.remove(Pool, "checkout", before_checkout)
+        unwatch(connection, note)
 
 
 def unwatch(connection: Connection, note: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ has done is looked up when a later run needs to know.
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from alembic_guardrails.guard.catalog import (
     fingerprint,
     read_definition,
 )
-from alembic_guardrails.guard.driver import is_raw_checkout, unwatch, watch
+from alembic_guardrails.guard.driver import watching
 from alembic_guardrails.guard.effects import (
     Action,
     Effect,
@@ -40,7 +40,6 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
-    Pool,
     String,
     Table,
     Text,
@@ -146,6 +145,7 @@ class Journal:
         # What runs, counts and skips the statements of the revision that runs.
         self.progress: RevisionProgress | None = None
         self.listeners: list[tuple[Any, str, Callable[..., Any]]] = []
+        self.watches = ExitStack()
 
     def read(self) -> Entry | None:
         """Read what the database knows of an interrupted revision."""
@@ -268,16 +268,14 @@ class Journal:
             (self.connection, "commit", self.before_commit),
             (self.connection, "rollback", self.before_rollback),
             (Engine, "before_cursor_execute", self.before_statement),
-            (Pool, "checkout", self.before_checkout),
         ]
         for target, name, listener in self.listeners:
             event.listen(target, name, listener)
-        watch(self.connection, self.before_driver)
+        self.watches.enter_context(watching(self.connection, self.before_driver))
 
     def stop(self) -> None:
         """Stop to listen."""
-        if self.listeners:
-            unwatch(self.connection, self.before_driver)
+        self.watches.close()
         for target, name, listener in self.listeners:
             event.remove(target, name, listener)
         self.listeners = []
@@ -322,11 +320,6 @@ class Journal:
         """Have a statement noted that runs on another connection."""
         if self.progress and not self.is_off and connection is not self.connection:
             self.progress.note_elsewhere(connection, sql, parameters)
-
-    def before_checkout(self, *_: object) -> None:
-        """Have it noted that the revision takes a connection of the driver from a pool."""
-        if self.progress and not self.is_off and is_raw_checkout():
-            self.before_driver()
 
     def before_driver(self) -> None:
         """Have it noted that the revision uses a connection of the driver."""

@@ -2,8 +2,9 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 from alembic import op
@@ -255,7 +256,8 @@ def backfill(statement: Update | Delete, key: ColumnElement[Any], size: int, pau
         if context.as_sql:
             op.execute(statement)
         else:
-            change_unless_done(op.get_bind(), statement, key, size, pause)
+            change = partial(change_in_batches, op.get_bind(), statement, key, size, pause)
+            run_unless_done(op.get_bind(), statement, change)
 
 
 def change_batch(connection: Connection, batch: Update | Delete) -> int:
@@ -273,14 +275,10 @@ def change_batch(connection: Connection, batch: Update | Delete) -> int:
     return connection.execute(batch).rowcount
 
 
-def change_unless_done(
-    connection: Connection,
-    statement: Update | Delete,
-    key: ColumnElement[Any],
-    size: int,
-    pause: float,
+def run_unless_done(
+    connection: Connection, statement: Update | Delete, change: Callable[[], None]
 ) -> None:
-    """Change the rows of `statement` in batches, unless an interrupted run has changed them all.
+    """Call what changes the rows of `statement`, unless an interrupted run has changed them all.
 
     That can have changed the table since.
     """
@@ -288,7 +286,7 @@ def change_unless_done(
     compiled = statement.compile(dialect=connection.dialect)
     if progress and progress.begin_batches(str(compiled), compiled.params):
         return
-    change_in_batches(connection, statement, key, size, pause)
+    change()
     if progress:
         progress.end_batches()
 

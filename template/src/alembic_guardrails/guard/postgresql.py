@@ -23,7 +23,7 @@ from alembic_guardrails.guard.failure import (
     NO_PRIVILEGE,
     READ_ONLY,
 )
-from alembic_guardrails.statements import Kind, split
+from alembic_guardrails.statements import changes_nothing
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -127,8 +127,7 @@ class PostgreSQLGuard(BaseGuard):
         """Record that the revision writes over a connection of its own."""
         if connection is self.connection or not self.is_running or self.wrote_elsewhere:
             return
-        kinds = {one.kind for one in split(statement, connection.dialect.name)}
-        if not kinds <= {Kind.READ, Kind.SESSION, Kind.TRANSACTION}:
+        if not changes_nothing(statement, connection.dialect.name):
             self.wrote_elsewhere = True
             self.wait_for_each_lock()
 

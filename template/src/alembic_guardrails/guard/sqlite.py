@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 TABLES = text("SELECT name FROM sqlite_master WHERE type = 'table'")
 
 # What can stop working when something else is changed.
-DEPENDING = text("""
+DEPENDING = """
 SELECT count(*) FROM sqlite_master
 WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL TABLE%'
-""")
+"""
 
 # A savepoint that is there for as long as nothing has ended the transaction of the command.
 WHOLE = "guardrails_whole"
@@ -52,7 +52,8 @@ class SQLiteGuard(BaseGuard):
         take_over_batches(self.context, change_table)
         self.before = {name: self.pragma(name) for name in ("foreign_keys", "busy_timeout")}
         self.orphans: Counter[tuple[str, str]] | None = None
-        # What worked after a revision, and before the first.
+        # What SQLite said after the last revision, and what has worked after one or before all.
+        self.answers: list[Answer] = []
         self.working: set[str] = set()
         # A batch operation drops the table that it copied, and with foreign keys on the children
         # of its rows: https://www.sqlite.org/lang_altertable.html#otheralter
@@ -107,7 +108,7 @@ class SQLiteGuard(BaseGuard):
         if self.orphans is None:
             self.orphans = self.count_orphans()
             self.tables = {*self.connection.scalars(TABLES)}
-            self.working = {answer.key for answer in self.ask_depending() if not answer.error}
+            self.note_working()
 
     def count_orphans(self) -> Counter[tuple[str, str]]:
         """Count the rows of each table that refer to no row of another; no count is 0.
@@ -122,18 +123,20 @@ class SQLiteGuard(BaseGuard):
             logger.warning("Foreign keys cannot be checked: %s", error.orig)
             return Counter()
 
-    def ask_depending(self) -> "list[Answer]":
-        """Return what SQLite says to each view, trigger and virtual table."""
-        if self.is_stamp or not self.connection.scalar(DEPENDING):
-            return []
+    def note_working(self) -> None:
+        """Ask SQLite about each view, trigger and virtual table, and note what works."""
+        self.answers = []
+        if self.is_stamp or not self.connection.exec_driver_sql(DEPENDING).scalar():
+            return
         from alembic_guardrails.rebuild.working import ask
 
-        return [*ask(self.connection)]
+        self.answers = [*ask(self.connection)]
+        self.working |= {answer.key for answer in self.answers if not answer.error}
 
     def after_revision(self, heads: Collection[str]) -> None:
         # Nothing is committed before the end of the command.
         self.is_downgrade = not getattr(self.activity.step, "is_upgrade", True)
-        self.working |= {answer.key for answer in self.ask_depending() if not answer.error}
+        self.note_working()
 
     @property
     def is_half_done(self) -> bool:
@@ -184,13 +187,13 @@ class SQLiteGuard(BaseGuard):
         Raises:
             CommandError: Something does not.
         """
-        for answer in self.ask_depending():
+        for answer in self.answers:
             # A downgrade that forgets a view drops what it reads, and nothing else needs it.
             is_forgotten = self.is_downgrade and answer.one.type == "view"
             if answer.error and answer.key in self.working and not is_forgotten:
                 raise CommandError(
                     f"{answer.one.label.capitalize()} would no longer work ({answer.error})."
-                    " Everything was rolled back. Drop it in the revision before what it needs is"
+                    f" {self.describe_changes()} Drop it in the revision before what it needs is"
                     " changed, and create it again after if it is still needed."
                 )
 
@@ -211,7 +214,7 @@ class SQLiteGuard(BaseGuard):
             tables = ", ".join(sorted({name for name, _ in growth}))
             raise CommandError(
                 f"{more} more rows than before would refer to rows that"
-                f" do not exist, in {tables}. Everything was rolled back. Change the revision so"
+                f" do not exist, in {tables}. {self.describe_changes()} Change the revision so"
                 " that it also deletes or updates these rows."
             )
 

@@ -5,7 +5,7 @@ it does there. Such a statement is refused.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -16,13 +16,14 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails._alembic import upgrade_steps
 from alembic_guardrails.guard.catalog import Catalog
-from alembic_guardrails.guard.driver import is_raw_checkout, unwatch, watch
+from alembic_guardrails.guard.driver import watching
+from alembic_guardrails.guard.journal import NOTHING
 from alembic_guardrails.progress import Progress
 from alembic_guardrails.schema import snapshot
-from alembic_guardrails.statements import Kind, Statement, Token, split
+from alembic_guardrails.statements import Kind, Statement, Token, changes_nothing, split
 from alembic_guardrails.temporary.contained import is_about_accounts, is_contained, reaches_far
 from alembic_guardrails.trial import trial_config
-from sqlalchemy import Connection, Engine, Pool, event, text
+from sqlalchemy import Connection, Engine, event, text
 
 DATABASES = text(
     "SELECT schema_name FROM information_schema.schemata WHERE schema_name <> database()"
@@ -52,14 +53,8 @@ WITH_TEXTS = ("EXECUTE", "PREPARE", "SET")
 # Statements that can change the tables that a view reads.
 CHANGES = (Kind.ROWS, Kind.OTHER)
 
-# What runs in the place of a statement about accounts.
-NOTHING = "DO 0"
-
 # What takes a number from a sequence, or sets one.
 SEQUENCES = {"NEXTVAL", "SETVAL"}
-
-# Statements that change nothing, whatever database they run on.
-HARMLESS = (Kind.READ, Kind.SESSION, Kind.TRANSACTION)
 
 # A longer statement is shown shortened.
 SHOWN = 100
@@ -122,16 +117,13 @@ def refusing_other_databases(connection: Connection, revision: Sequence[str]) ->
         listeners += [
             (connection, "before_cursor_execute", boundary.before_statement, {"retval": True}),
             (Engine, "before_cursor_execute", boundary.before_statement, {"retval": True}),
-            (Pool, "checkout", boundary.before_checkout, {}),
         ]
-        watch(connection, boundary.before_driver)
     for target, name, listener, options in listeners:
         event.listen(target, name, listener, **options)
     try:
-        yield
+        with watching(connection, boundary.before_driver) if boundary.is_needed else nullcontext():
+            yield
     finally:
-        if boundary.is_needed:
-            unwatch(connection, boundary.before_driver)
         for target, name, listener, _ in listeners:
             event.remove(target, name, listener)
 
@@ -163,8 +155,7 @@ class Boundary:
         """
         url = connection.engine.url
         places = {(one.host, one.port, one.database) for one in (url, self.url)}
-        statements = split(sql, connection.dialect.name) if len(places) > 1 else []
-        if any(statement.kind not in HARMLESS for statement in statements):
+        if len(places) > 1 and not changes_nothing(sql, connection.dialect.name):
             raise CommandError(
                 f"Revision {self.revision[-1]} writes over a connection of its own, which it would"
                 f" do for real from a temporary database: {shorten(sql)}. Use op.execute() or"
@@ -230,11 +221,6 @@ class Boundary:
             return False
         behind = Catalog(connection).statements_behind(statement)
         return len(behind) == 1 or any(reaches_far(item) for item in behind)
-
-    def before_checkout(self, *_: object) -> None:
-        """Refuse a connection of the driver that a revision takes from a pool."""
-        if is_raw_checkout():
-            self.before_driver()
 
     def before_driver(self) -> None:
         """Refuse a connection of the driver, because nothing shows what is done there."""
