@@ -21,8 +21,6 @@ import yaml
 from copier.errors import UserMessageError
 from copier_template_extensions import ContextHook
 from jinja2 import Environment
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 # What the service installs or calls its own folders, whatever its driver: a package or a
 # distribution of the same name would hide it. A test compares this list with what is installed.
@@ -222,6 +220,10 @@ def guardrails_error(requirement: str) -> str:
     """Say what is wrong with a requirement for the machinery; nothing if it can be used."""
     if not requirement:
         return ""
+    # Only here, because most services keep the folder.
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
     like = f"such as {GUARDRAILS} @ git+https://github.com/you/template@v1.0.0"
     try:
         parsed = Requirement(requirement)

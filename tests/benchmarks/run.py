@@ -26,6 +26,7 @@ sys.path[1:1] = [str(ROOT / "tests"), str(ROOT / "extensions")]
 
 import memory  # noqa: E402
 from matrix import DISTINCT, SERVED, SETUPS, Setup, options  # noqa: E402
+from places import temporary_files_in_memory  # noqa: E402
 from project import Project  # noqa: E402
 from report import Result, compared, machine, plot, replace_measured, table  # noqa: E402
 from services import Service, Workshop  # noqa: E402
@@ -94,27 +95,34 @@ def say(setup: Setup, what: str) -> None:
     print(f"{name_of(setup)}: {what}", file=sys.stderr, flush=True)
 
 
-def copies(workshop: Workshop) -> tuple[dict[str, Work], Work, int]:
-    """What is rendered by commands, what empties the folder for it, and how many files it has."""
-    folder, clone, counted = (workshop.folder / name for name in ("rendering", "clone", "counted"))
+def copies(workshop: Workshop, memory: Path) -> tuple[dict[str, Work], Work, int]:
+    """What is rendered by commands, what empties the folders for it, and how many files it has.
+
+    Copier's clone and what it renders are in memory, where nothing else is said.
+    """
+    clone, counted = memory / "clone", memory / "counted"
     subprocess.run(("git", "clone", "--quiet", ROOT, clone), check=True)
     sqlite, server = DISTINCT[:2]
     files = len(Project(counted, workshop.render(counted, sqlite)).files)
+    targets = [folder / "rendering" for folder in (memory, workshop.folder)]
+    installed = workshop.commands(sqlite.driver, sqlite.backend)
 
     def empty() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        for target in targets:
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
 
-    def run(*command: str) -> Work:
-        project = Project(folder, {})
-        project.use(workshop.commands(sqlite.driver, sqlite.backend), in_forks=False)
+    def run(*command: str, target: Path = targets[0]) -> Work:
+        project = Project(target, {}, {"TMPDIR": str(target.parent)})
+        project.use(installed, in_forks=False)
         return partial(project.run, *command)
 
-    def copy(source: Path, **answers: str) -> Work:
+    def copy(source: Path, target: Path = targets[0], **answers: str) -> Work:
         data = (f"--data={name}={answer}" for name, answer in answers.items())
         reference = ("--vcs-ref", "HEAD") if source == clone else ()
         quietly = ("--trust", "--defaults", "--quiet")
-        return run("copier", "copy", *quietly, *reference, *data, str(source), "copy")
+        command = ("copier", "copy", *quietly, *reference, *data, str(source), "copy")
+        return run(*command, target=target)
 
     with_requirement = server.answers(guardrails=REQUIREMENT)
     work = {
@@ -122,8 +130,9 @@ def copies(workshop: Workshop) -> tuple[dict[str, Work], Work, int]:
         f"`copier copy` of a git clone, {sqlite.backend.title}": copy(clone, **sqlite.answers()),
         f"the same, {server.backend.title}": copy(clone, **server.answers()),
         "the same, the machinery as a requirement": copy(clone, **with_requirement),
-        f"`copier copy` of a template of {files} empty files": copy(bare(workshop.folder, files)),
-        "of a template of one": copy(bare(workshop.folder, 1)),
+        f"{sqlite.backend.title}, to a disk": copy(clone, targets[1], **sqlite.answers()),
+        f"`copier copy` of a template of {files} empty files": copy(bare(memory, files)),
+        "of a template of one": copy(bare(memory, 1)),
         "`alembic init`": run("alembic", "init", "migrations"),
     }
     return work, empty, files
@@ -141,30 +150,32 @@ def bare(folder: Path, files: int) -> Path:
 
 def rendering(bench: Bench) -> str:
     """What rendering costs, and what starting Copier and Alembic's own template cost."""
-    work, empty, files = copies(bench.workshop)
-    costs = in_turns(work, bench.extent.rounds, empty)
+    with temporary_files_in_memory():
+        folder = Path(mkdtemp())
+        work, empty, files = copies(bench.workshop, folder)
+        costs = in_turns(work, bench.extent.rounds, empty)
+        rate = renders_a_minute(bench.workshop, folder, bench.extent.every)
     start, *_ = costs.values()
     lines = [
         (what, cost, *(f"{ratio:.2f}" for ratio in ratios(cost, start)))
         for what, cost in costs.items()
     ]
-    many, one = (median(costs[what].cpu) for what in [*costs][4:6])
+    many, one = (median(costs[what].cpu) for what in [*costs][-3:-1])
     each = 1000 * (many - one) / max(files - 1, 1)
     own = (
         f"Copier's own share: {short(many - one)} s of CPU time for {files - 1} more files without"
         f" a character in them, {each:.1f} ms each."
     )
     columns = ("", "", "against `copier --version`", "CPU time")
-    rate = renders_a_minute(bench.workshop, bench.extent.every)
     return f"{table(*columns, rows=lines)}\n{own}\n\n{rate}\n"
 
 
-def renders_a_minute(workshop: Workshop, every: int) -> str:
+def renders_a_minute(workshop: Workshop, folder: Path, every: int) -> str:
     """How many combinations of answers one process renders in a minute."""
     chosen = [*product(SETUPS, options())][::every]
     start = perf_counter()
     for setup, answers in chosen:
-        path = Path(mkdtemp(dir=workshop.folder))
+        path = Path(mkdtemp(dir=folder))
         workshop.render(path, setup, **answers)
         shutil.rmtree(path)
     rate = 60 * len(chosen) / (perf_counter() - start)
