@@ -11,8 +11,8 @@ from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
@@ -56,13 +56,17 @@ def span_of_instruction(code: CodeType, instruction: int, line: int) -> Span:
 
     https://docs.python.org/3/reference/datamodel.html#codeobject.co_positions
     """
-    # Two bytes are an instruction.
-    position = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
-    first, last, begin, end = position
+    first, last, begin, end = positions_of(code)[instruction // 2]  # two bytes are an instruction
     if first is None or last is None or begin is None or end is None:
         return Span(line)
     texts = [linecache.getline(code.co_filename, number) for number in (first, last)]
     return Span(first, column_of(texts[0], begin), last, column_of(texts[1], end))
+
+
+@lru_cache(maxsize=1)
+def positions_of(code: CodeType) -> tuple[tuple[int | None, ...], ...]:
+    """Return the place of each instruction, once for the many steps of a long revision."""
+    return tuple(code.co_positions())
 
 
 def span_of_node(node: ast.stmt | ast.expr, lines: Sequence[str]) -> Span:
