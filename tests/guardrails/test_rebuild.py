@@ -577,6 +577,65 @@ def test_columns_are_put_in_order(project: Project) -> None:
         assert connection.exec_driver_sql("SELECT * FROM t").all() == [(None, 1, None, 2, "x")]
 
 
+BY_PLACE = [
+    "CREATE TRIGGER r AFTER INSERT ON x BEGIN INSERT INTO t VALUES (1, 'x', 2); END",
+    "CREATE TRIGGER r AFTER INSERT ON x BEGIN REPLACE INTO T SELECT a, a, a FROM x; END",
+    "CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO y SELECT z.* FROM t AS z; END",
+    "CREATE VIEW r (one, two, three) AS SELECT * FROM t",
+    "CREATE VIEW r AS SELECT a FROM x WHERE (1, 'x', 2) IN t",
+    "CREATE VIEW r AS SELECT a FROM x WHERE (1, 'x', 2) IN main.t",
+]
+BY_NAME = [
+    "CREATE TRIGGER r AFTER INSERT ON x BEGIN INSERT INTO t (a) VALUES (1); END",
+    "CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO y VALUES (new.a, new.c, 2); END",
+    "CREATE VIEW r AS SELECT t.a * 2 AS n, count(*) AS k FROM t WHERE EXISTS (SELECT * FROM t)",
+]
+MOVES = [
+    ("pass", {"partial_reordering": "[('d', 'c')]"}),
+    ("b.add_column(sa.Column('n', sa.Text), insert_before='d')", {}),
+    ("b.drop_column('d')\nb.add_column(sa.Column('n', sa.Text))", {}),
+]
+
+
+def prepare_dependent(project: Project, dependent: str) -> None:
+    """Create a database with a view or a trigger that names the table `t`."""
+    tables = ("t (a INT, c TEXT, d INT)", "x (a INT)", "y (a INT, c TEXT, d INT)")
+    prepare(project, *(f"CREATE TABLE {table}" for table in tables), dependent)
+
+
+@pytest.mark.parametrize(("body", "arguments"), MOVES)
+@pytest.mark.parametrize("dependent", BY_PLACE)
+def test_no_column_takes_the_place_of_another(
+    project: Project, dependent: str, body: str, arguments: dict[str, str]
+) -> None:
+    """Something that takes columns by their place would write or read another one."""
+    prepare_dependent(project, dependent)
+    before = tables_of(project)
+
+    with pytest.raises(CommandError, match=r"^Table t cannot be changed: (trigger|view) r "):
+        change(project, body, recreate="'always'", **arguments)
+
+    assert tables_of(project) == before
+
+
+@pytest.mark.parametrize(("body", "arguments"), MOVES)
+@pytest.mark.parametrize("dependent", BY_NAME)
+def test_a_column_that_is_named_can_move(
+    project: Project, dependent: str, body: str, arguments: dict[str, str]
+) -> None:
+    prepare_dependent(project, dependent)
+
+    assert change(project, body, recreate="'always'", **arguments)["r"] == dependent
+
+
+def test_a_column_that_goes_takes_the_place_of_none(project: Project) -> None:
+    prepare_dependent(project, "CREATE VIEW r AS SELECT * FROM t")
+
+    after = change(project, "b.drop_column('c')", recreate="'always'")
+
+    assert after["t"] == "CREATE TABLE t (a INT, d INT)"
+
+
 CONVENTION = '{"uq": "uq_%(column_0_name)s", "fk": "fk_%(column_0_name)s_%(referred_table_name)s"}'
 TABLE = """sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer), sa.Column("e", sa.Text),
     sa.UniqueConstraint("a", name="uq_a"), sa.ForeignKeyConstraint(["a"], ["p.id"], name="fk_a_p"))

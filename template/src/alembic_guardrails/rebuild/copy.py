@@ -50,6 +50,9 @@ WHERE l."unique" AND NOT l.partial ORDER BY l.name
 BEFORE_TABLE = ("FROM", "INTO", "JOIN", "REFERENCES", "TABLE", "UPDATE")
 BEHIND_TABLE = ("BEGIN", "FOR", "WHEN")
 
+# What can stand before an asterisk that means all columns.
+BEFORE_ALL = ("SELECT", "ALL", "DISTINCT", ",", ".")
+
 EVENTS = ("DELETE", "INSERT", "UPDATE")
 
 # What can stand for the number of a row, unless a column is called so.
@@ -134,6 +137,21 @@ def find_bare(parts: tuple[Token, ...], column: str) -> Iterator[Token]:
         is_named = column_of(token) == fold(column)
         if is_named and not is_table and before not in ("AS", ".") and behind not in ("(", "."):
             yield token
+
+
+def counts_columns(parts: Sequence[Token], table: str) -> bool:
+    """Whether SQL takes the columns of a table by their place, or all of them by an asterisk."""
+    words = ["", "", "", *(token.word for token in parts), "", "", ""]
+    for place, token in enumerate(parts, 3):
+        before, behind = words[place - 3 : place], words[place + 1 : place + 4]
+        if token.text == "*" and before[-1] in BEFORE_ALL and before != ["EXISTS", "(", "SELECT"]:
+            return True
+        if fold(name_of(token)) == fold(table):
+            named = behind[2] if behind[0] == "AS" else behind[0]
+            is_read = before[-1] == "IN" or before[::2] == ["IN", "."]
+            if is_read or (before[-1] == "INTO" and named != "("):
+                return True
+    return False
 
 
 def check_strings(objects: Iterable[StoredObject], column: str) -> None:

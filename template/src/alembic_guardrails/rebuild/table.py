@@ -17,6 +17,7 @@ from alembic_guardrails.rebuild.copy import (
     check_free,
     check_strings,
     compile_error,
+    counts_columns,
     digest,
     find_broken_keys,
     find_dependents,
@@ -30,6 +31,7 @@ from alembic_guardrails.rebuild.definition import (
     fold,
     normalise,
     parse_table,
+    read_tokens,
     same,
 )
 from alembic_guardrails.schema import execute_verbatim
@@ -245,6 +247,7 @@ class ChangedTable:
         for name in [*self.retyped]:
             self.check_retyped(name)
         self.check_row_number()
+        self.check_places()
         broken = probe(self.connection, self.dependents)
         keys = find_broken_keys(self.connection, self.name)
         if always or lost or not (self.is_plain and self.alter()):
@@ -316,6 +319,28 @@ class ChangedTable:
                 f"column {column.name} would number the rows and is NULL in {rows} of them, so give"
                 " these a number first, in the same revision"
             )
+
+    def check_places(self) -> None:
+        """Check that nothing takes columns by their place, if one takes the place of another.
+
+        SQLite notices only that columns are too few or too many.
+
+        Raises:
+            CommandError: Something does.
+        """
+        before = self.table.folded_names
+        added = {fold(name) for name, _ in self.added}
+        after = ["" if name in added else name for name in parse_table(self.text).folded_names]
+        is_longer = after[: len(before)] == before
+        is_shorter = after == [name for name in before if name in after]
+        if is_longer or is_shorter:
+            return
+        for one in self.dependents:
+            if counts_columns(read_tokens(one.sql), self.name):
+                raise self.refusal(
+                    f"{one.label} takes columns by their place, where other columns would be, so"
+                    " name them there, or drop it in the revision first and create it again after"
+                )
 
     def check_retyped(self, folded: str) -> None:
         """Check that the values of a column can have its new type.
