@@ -88,6 +88,9 @@ class Case:
 
 A = "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, n INT)"
 ONE = "INSERT INTO a (n) VALUES (1)"
+# An index is a shorter way to all ids than this table is.
+WIDE = "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, n INT, name VARCHAR(50))"
+THREE = "INSERT INTO a (n) VALUES (3), (2), (1)"
 B = 'op.execute("CREATE TABLE b (n INT)")'
 COUNT = "SELECT COUNT(*) FROM a"
 N = "SELECT n FROM a"
@@ -261,6 +264,69 @@ CASES = {
         is_broken=True,
         query="SELECT n FROM b",
         can_continue=False,
+    ),
+    "the first row that a query finds, before an index": Case(
+        [WIDE, THREE],
+        f'n = bind.scalar(text("SELECT id FROM a LIMIT 1"))\n'
+        f'op.execute("CREATE INDEX i ON a (n)")\n{B}\nop.execute(f"INSERT INTO b VALUES ({{n}})")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        can_continue=False,
+    ),
+    "the first row that a query finds, before it moves in an index": Case(
+        [WIDE, THREE, "CREATE INDEX i ON a (n)"],
+        f'n = bind.execute(text("SELECT id FROM a")).first()[0]\n'
+        f'op.execute("UPDATE a SET n = -n")\n{B}\nop.execute(f"INSERT INTO b VALUES ({{n}})")',
+        is_broken=True,
+        query="SELECT n FROM b",
+        right=3,
+        can_continue=False,
+    ),
+    "a number of rows before an index": Case(
+        [A, ONE],
+        f'n = bind.scalar(text("{COUNT}"))\nop.execute("CREATE INDEX i ON a (n)")\n{B}\n'
+        'op.execute(f"INSERT INTO b VALUES ({n})")',
+        is_broken=True,
+        query="SELECT n FROM b",
+    ),
+    "an event that is gone when it has happened": Case(
+        [A],
+        f'op.execute("CREATE EVENT e ON SCHEDULE AT CURRENT_TIMESTAMP DO {ONE}")',
+        Kill("after", words="CREATE EVENT"),
+        can_continue=False,
+    ),
+    "an event that stays": Case(
+        [A],
+        f"op.execute(\"CREATE EVENT e ON SCHEDULE EVERY 1 YEAR STARTS '2037-12-31' DO {ONE}\")",
+        Kill("after", words="CREATE EVENT"),
+        query="SELECT COUNT(*) FROM information_schema.events WHERE event_schema = DATABASE()",
+    ),
+    "numbers of rows that were rolled back": Case(
+        [],
+        f'op.execute("{A}")\nop.execute("CREATE INDEX i ON a (n)")\nop.execute("{ONE}")\n'
+        f'{B}\nop.execute("INSERT INTO b VALUES (1)")',
+        Kill("after", words=ONE),
+        query="SELECT a.id FROM a JOIN b ON a.id = b.n",
+    ),
+    "numbers of rows of the last table that were rolled back": Case(
+        [],
+        f'{B}\nop.execute("{A} AUTO_INCREMENT=50")\nop.execute("{ONE}")',
+        is_broken=True,
+        query="SELECT id FROM a",
+        right=50,
+    ),
+    "numbers of rows that were committed": Case(
+        [],
+        f"op.execute('{A}')\nop.execute('{ONE}')\n{B}\nop.execute('DELETE FROM a')\n"
+        f"op.execute('CREATE TABLE c (n INT)')\nop.execute('{ONE}')",
+        Kill("after", words="CREATE TABLE c"),
+        query="SELECT id FROM a",
+        right=2,
+    ),
+    "numbers of a table that is gone again": Case(
+        [],
+        f'op.execute("{A}")\n{B}\nop.execute("DROP TABLE a")',
+        Kill("after", words="DROP TABLE a"),
     ),
     "a refusal that the revision catches": Case(
         [A, ONE],
@@ -436,6 +502,7 @@ def test_a_statement_counts_once(case: Case, services: Callable[[], Service]) ->
     assert is_done == case.can_continue
     if is_done:
         assert interrupted.state() == undisturbed.state()
+        assert interrupted.scalar(case.query) == case.right
 
 
 ADDS_WHAT_IS_MISSING = """

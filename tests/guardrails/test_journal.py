@@ -17,6 +17,7 @@ from alembic_guardrails.guard.effects import (
     Action,
     DatabaseObject,
     called_functions,
+    first_number,
     locks_tables,
     read_effect,
     reads_session,
@@ -77,6 +78,9 @@ EFFECTS = [
     (Action.UNKNOWN, "ALTER TABLE a EXCHANGE PARTITION p WITH TABLE b"),
     (Action.UNKNOWN, "ALTER TABLE a ADD PARTITION (PARTITION p VALUES LESS THAN (1))"),
     (Action.UNKNOWN, 'DROP TABLE "a"'),
+    (Action.UNKNOWN, "CREATE EVENT e ON SCHEDULE AT NOW() DO DELETE FROM every"),
+    (Action.UNKNOWN, "CREATE OR REPLACE EVENT every ON SCHEDULE AT NOW() DO DO 1"),
+    (Action.UNKNOWN, "CREATE EVENT e ON SCHEDULE EVERY 1 DAY ENDS NOW() DO DELETE FROM a"),
 ]
 
 
@@ -99,6 +103,8 @@ SCHEMA = [
     ("ALTER TABLE a DROP x, RENAME COLUMN y TO z, ADD y INT", [], ["TABLE a"]),
     ("ALTER TABLE a ADD COLUMN (x INT, y INT), DROP KEY k", [], ["TABLE a"]),
     ("ALTER VIEW v AS SELECT 1", [], ["TABLE v"]),
+    ("CREATE EVENT IF NOT EXISTS e ON SCHEDULE EVERY 1 DAY DO DO 1", [], ["EVENT e"]),
+    ("ALTER EVENT e DISABLE", [], ["EVENT e"]),
 ]
 
 
@@ -118,6 +124,24 @@ def test_nothing_is_safe_because_it_begins_as_if(text: str) -> None:
         action = read_effect(f"{begin}; CALL p()").action
         assert action is Action.UNKNOWN
         assert read_effect(f"CALL p() {text}").action is Action.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("sql", "number"),
+    [
+        ("CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT)", 1),
+        ("CREATE TABLE a (id INT AUTO_INCREMENT, n INT DEFAULT 5)AUTO_INCREMENT=7 COMMENT=''", 7),
+        ("CREATE TABLE a (id INT AUTO_INCREMENT) /* 9 */ auto_increment 7", 7),
+        ("CREATE TABLE a (id INT PRIMARY KEY)", 0),
+        ("CREATE TABLE IF NOT EXISTS a (id INT AUTO_INCREMENT)", 0),
+        ("CREATE OR REPLACE TABLE a (id INT AUTO_INCREMENT)", 0),
+        ("CREATE TABLE a (id INT AUTO_INCREMENT) SELECT 1", 0),
+        ("CREATE TABLE a (id INT AUTO_INCREMENT) TABLE b", 0),
+        ("ALTER TABLE a AUTO_INCREMENT = 7", 0),
+    ],
+)
+def test_the_first_number_of_a_new_table(sql: str, number: int) -> None:
+    assert first_number(read_effect(sql).statement) == number
 
 
 def test_functions_of_the_server_are_known() -> None:
@@ -175,6 +199,8 @@ DATABASE = catalog(
     ("delete", "child", "grandchild"),
     ("update", "owner", "pet"),
     ("mode", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES", ""),
+    ("index", "C", "Id"),
+    ("index", "c", "twice"),
 )
 
 
@@ -216,10 +242,23 @@ def test_a_mode_that_ends_strings_elsewhere() -> None:
         ("SELECT changed_at FROM c", "UPDATE c SET n = 1", True),
         ("SELECT n FROM grandchild", "DELETE FROM parent", True),
         ("SELECT n FROM m", "INSERT INTO a VALUES (1)", True),
-        ("SELECT n FROM c", "ALTER TABLE c ADD COLUMN x INT, DROP COLUMN y", False),
+        ("SELECT n FROM c", "ALTER TABLE c ADD COLUMN x INT, LOCK=NONE", False),
+        ("SELECT n FROM c", "ALTER TABLE c ADD COLUMN x INT UNIQUE", True),
+        ("SELECT n FROM c", "ALTER TABLE c ADD COLUMN x INT, DROP COLUMN y", True),
+        ("SELECT MAX(n) FROM c", "ALTER TABLE c ADD COLUMN x INT, DROP COLUMN y", False),
         ("SELECT n FROM c", "ALTER TABLE c MODIFY n VARCHAR(1)", True),
         ("SELECT * FROM c", "ALTER TABLE c ADD COLUMN x INT", True),
-        ("SELECT n FROM c", "CREATE INDEX i ON c (n)", False),
+        ("SELECT n FROM c", "CREATE INDEX i ON c (n)", True),
+        ("SELECT n FROM c LIMIT 1", "ALTER TABLE c ADD INDEX (n)", True),
+        ("SELECT n FROM c", "ALTER TABLE d ADD INDEX (n)", False),
+        ("SELECT COUNT(*) AS k FROM c WHERE n = 1", "CREATE INDEX i ON c (n)", False),
+        ("SELECT COUNT(*) FROM (SELECT n FROM c LIMIT 9) AS x", "DROP INDEX i ON c", True),
+        ("SELECT MIN(n), x FROM c", "ALTER TABLE c ADD UNIQUE (n)", True),
+        ("SELECT n FROM c", "UPDATE c SET id = id + 1", True),
+        ("SELECT x FROM c LIMIT 1", "UPDATE c SET n = 1", True),
+        ("SELECT MAX(x) FROM c", "UPDATE c SET n = 1", False),
+        ("WITH w AS (SELECT x FROM c LIMIT 1) SELECT x FROM w", "UPDATE c SET id = 1", True),
+        ("SHOW CREATE TABLE c", "UPDATE c SET id = 1", False),
         ("SELECT n FROM c", "RENAME TABLE d TO e", False),
         ("DESCRIBE c", "ALTER TABLE c ADD COLUMN x INT", True),
         ("SHOW TABLES", "CREATE TABLE d (n INT)", True),

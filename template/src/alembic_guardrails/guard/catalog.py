@@ -1,6 +1,6 @@
 """What a database of MySQL or MariaDB has that makes ordinary statements do more than they say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -16,7 +16,7 @@ from alembic_guardrails.guard.effects import (
     called_functions,
     split_at_commas,
 )
-from alembic_guardrails.statements import Statement, split
+from alembic_guardrails.statements import Statement, Token, after_parentheses, split
 from sqlalchemy import Connection
 from sqlalchemy.dialects.mysql.reserved_words import (
     RESERVED_WORDS_MARIADB,
@@ -53,6 +53,12 @@ WHERE engine = @@default_storage_engine AND transactions <> 'YES'
 UNION ALL SELECT 'mode', @@sql_mode, ''
 """
 
+# Which columns are in an index; an expression has no name. Only an interrupted revision asks.
+INDEXES = """
+SELECT 'index', table_name, column_name FROM information_schema.statistics
+WHERE table_schema = DATABASE()
+"""
+
 # Words that name nothing unless they are quoted.
 RESERVED_WORDS = RESERVED_WORDS_MARIADB & RESERVED_WORDS_MYSQL
 
@@ -82,14 +88,28 @@ DROP_KEY = {("DROP", "FOREIGN"), ("DROP", "CONSTRAINT")}
 # Clauses of ALTER TABLE that change no value of a column that is there before and after.
 KEEP_VALUES = {"ADD", "ALGORITHM", "AUTO_INCREMENT", "COMMENT", "DROP", "ENGINE", "FORCE", "LOCK"}
 
+# Those that leave the indexes and the place of each row as they are, without one of these words.
+KEEP_ORDER = {"ADD", "ALGORITHM", "AUTO_INCREMENT", "COMMENT", "LOCK"}
+KEYS = {"CONSTRAINT", "FOREIGN", "FULLTEXT", "INDEX", "KEY", "PRIMARY", "SPATIAL", "UNIQUE"}
+
+# Functions of all rows whose value is the same in whatever order they come, and what can make one
+# of them depend on that.
+WHOLE = {"COUNT", "MAX", "MIN"}
+CHOOSE_ROWS = {"FETCH", "GROUP", "GROUP_CONCAT", "JSON_ARRAYAGG", "LIMIT", "OVER"}
+
 
 class Catalog:
     """What a database has, read once."""
 
     def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.rows = self.read(CATALOG)
+
+    def read(self, query: str) -> list[tuple[str, str, str]]:
+        """Return what there is: its kind, its name in small letters, and a text."""
         options = {"no_parameters": True}
-        rows = connection.exec_driver_sql(CATALOG, execution_options=options).all()
-        self.rows = [(str(kind), str(name).lower(), str(text or "")) for kind, name, text in rows]
+        rows = self.connection.exec_driver_sql(query, execution_options=options).all()
+        return [(str(kind), str(name).lower(), str(text or "")) for kind, name, text in rows]
 
     @cached_property
     def databases(self) -> set[str]:
@@ -105,6 +125,14 @@ class Catalog:
     def touched_columns(self) -> set[str]:
         """The columns that change with any other column of their row."""
         return {name for kind, name, _ in self.rows if kind == "touched"}
+
+    def moves_rows(self, tables: set[str], columns: set[str]) -> bool:
+        """Whether an index has one of these columns of tables, or what is computed of one."""
+        rows = self.read(INDEXES)
+        indexed = {text.lower() for kind, name, text in rows if kind == "index" and name in tables}
+        behind = (item for name in indexed for item in self.programs.get(name, ()))
+        indexed |= {name for item in behind for name in identifiers(item)}
+        return "" in indexed or bool(indexed & columns)
 
     def with_cascades(self, tables: set[str], rules: set[str]) -> set[str]:
         """Return tables, and those whose rows change with theirs by a rule of a foreign key."""
@@ -211,11 +239,15 @@ def fingerprint(definitions: Iterable[str | None]) -> str:
 
 @dataclass(frozen=True)
 class Read:
-    """A query: the names in it, and whether it is about all columns or about definitions."""
+    """A query: the names in it, and whether it is about all columns or about definitions.
+
+    One that `has_order` can give other rows first, or choose other rows, by another index.
+    """
 
     names: frozenset[str]
     has_all_columns: bool
     is_definition: bool
+    has_order: bool
 
 
 class Reads:
@@ -234,14 +266,15 @@ class Reads:
     def note(self, effect: Effect, parameters: Any, catalog: Catalog) -> None:
         """Remember a query."""
         behind = catalog.statements_behind(effect.statement)
-        words = effect.statement.words
         names = catalog.names_behind(effect.statement)
-        is_definition = words[:1] != ("SELECT",) or "INFORMATION_SCHEMA" in words
+        is_of_catalog = "information_schema" in names
+        is_of_rows = effect.statement.verb in ("SELECT", "TABLE") and not is_of_catalog
         self.reads.add(
             Read(
                 frozenset(names | {name.lower() for name in strings_in(parameters)}),
                 any(reads_all_columns(statement) for statement in behind),
-                is_definition or "information_schema" in names,
+                is_of_catalog or effect.statement.words[:1] != ("SELECT",),
+                is_of_rows and not is_whole(behind),
             )
         )
 
@@ -254,7 +287,12 @@ class Reads:
         tables, columns = changed_by(effect.statement, catalog)
         return any(
             read.names & tables
-            and (columns is None or read.has_all_columns or bool(read.names & columns))
+            and (
+                columns is None
+                or read.has_all_columns
+                or bool(read.names & columns)
+                or (read.has_order and catalog.moves_rows(tables, columns))
+            )
             for read in self.reads
         )
 
@@ -264,7 +302,11 @@ class Reads:
             return True
         words = effect.statement.words
         tables = {item.name.rpartition(".")[2].strip("`").lower() for item in effect.objects}
-        if not read.names & tables or "INDEX" in words[:3]:
+        if not read.names & tables:
+            return False
+        if read.has_order and not keeps_order(effect.statement):
+            return True
+        if "INDEX" in words[:3]:
             return False
         is_kept = keeps_values(effect.statement) and not read.names & dropped_by(effect.statement)
         return read.has_all_columns or not is_kept
@@ -289,16 +331,39 @@ def dropped_by(statement: Statement) -> set[str]:
 
 def keeps_values(statement: Statement) -> bool:
     """Whether a change of the schema leaves the values of other columns as they are."""
-    words = statement.words
-    if words[0] != "ALTER" or "TABLE" not in words:
-        return False
-    # The first clause begins after ALTER TABLE and a name, which may have a schema.
-    first, *others = split_at_commas(statement.tokens)
-    after = 5 if words[3:4] == (".",) else 3
-    clauses = [first[after:], *others]
-    return words[1] == "TABLE" and all(
-        clause and clause[0].word in KEEP_VALUES for clause in clauses
+    clauses = [*clauses_of(statement)]
+    return bool(clauses) and all(part and part[0].word in KEEP_VALUES for part in clauses)
+
+
+def keeps_order(statement: Statement) -> bool:
+    """Whether a change of the schema leaves the order as it is in which the server finds rows."""
+    clauses = [[token.word for token in part] for part in clauses_of(statement)]
+    return bool(clauses) and all(
+        part and part[0] in KEEP_ORDER and not KEYS & {*part} for part in clauses
     )
+
+
+def clauses_of(statement: Statement) -> Iterator[tuple[Token, ...]]:
+    """Yield the clauses of ALTER TABLE; none of another statement."""
+    words = statement.words
+    if words[:2] == ("ALTER", "TABLE"):
+        # The first clause begins after ALTER TABLE and a name, which may have a schema.
+        first, *others = split_at_commas(statement.tokens)
+        yield first[5 if words[3:4] == (".",) else 3 :]
+        yield from others
+
+
+def is_whole(behind: Sequence[Statement]) -> bool:
+    """Whether a query has one row, for which it does not matter how the server finds others.
+
+    `behind` has the query first, then what is behind the names in it.
+    """
+    words = behind[0].words
+    after = words[after_parentheses(behind[0].tokens, 2) :]
+    after = after[2:] if after[:1] == ("AS",) else after
+    is_function = words[:1] == ("SELECT",) and {*words[1:2]} <= WHOLE and words[2:3] == ("(",)
+    is_alone = is_function and after[:1] == ("FROM",)
+    return is_alone and not any(CHOOSE_ROWS & {*statement.words} for statement in behind)
 
 
 def reads_all_columns(statement: Statement) -> bool:

@@ -3,6 +3,7 @@
 Everything here is an allow-list: a statement that is not known to be safe is `Action.UNKNOWN`.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -96,6 +97,10 @@ CLAUSES = words_in(
 # Objects that SHOW CREATE TABLE shows, and those that have a SHOW CREATE of their own.
 TABLES = {"SEQUENCE", "TABLE", "VIEW"}
 PROGRAMS = {"EVENT", "FUNCTION", "PROCEDURE", "TRIGGER"}
+
+# What can fill a table that CREATE TABLE makes, or be there because it has made none.
+WITH_ROWS = {"IF", "LIKE", "SELECT", "VALUES"}
+FIRST_NUMBER = re.compile(r"\bAUTO_INCREMENT\s*=?\s*(\d+)", re.IGNORECASE)
 
 # Words that a name with a list of columns can follow.
 BEFORE_NAMES = words_in(
@@ -359,9 +364,17 @@ def create_effect(parser: Parser) -> Effect | None:
         return None
     if kind == "TABLE" and sets_variable(parser.statement):
         return None
+    if kind == "EVENT" and not stays(parser.statement):
+        return None
     parser.skip_condition()
     shown = DatabaseObject("TABLE" if kind in TABLES else kind, parser.name())
     return Effect(Action.SCHEMA, parser.statement, there=(shown,))
+
+
+def stays(event: Statement) -> bool:
+    """Whether an event is there until it is dropped; others are gone when they have happened."""
+    schedule = event.words[: event.words.index("DO")] if "DO" in event.words else ()
+    return ("SCHEDULE", "EVERY") in pairwise(schedule) and "ENDS" not in schedule
 
 
 def index_effect(parser: Parser) -> Effect:
@@ -494,6 +507,16 @@ def locks_tables(statement: Statement) -> bool:
     """Whether the session can write only to chosen tables after a statement."""
     words = statement.words
     return words[:1] == ("LOCK",) or (words[:1] == ("FLUSH",) and len(words) > 2)
+
+
+def first_number(statement: Statement) -> int:
+    """Return the number that the first row gets in a table which a statement makes; 0 if none."""
+    words = statement.words
+    is_empty = words[:2] == ("CREATE", "TABLE") and words.count("TABLE") == 1
+    if not is_empty or "AUTO_INCREMENT" not in words or WITH_ROWS & {*words}:
+        return 0
+    option = FIRST_NUMBER.search(statement.code)
+    return int(option[1]) if option else 1
 
 
 def called_functions(statement: Statement) -> Iterator[str]:

@@ -6,6 +6,7 @@ is written before each change of a table, and says what is done and what begins.
 has done is looked up when a later run needs to know.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,13 +23,16 @@ from alembic_guardrails.guard.catalog import (
     Catalog,
     Reads,
     fingerprint,
+    identifiers,
     read_definition,
 )
 from alembic_guardrails.guard.driver import watching
 from alembic_guardrails.guard.effects import (
     Action,
     Effect,
+    first_number,
     locks_tables,
+    plain_name,
     read_effect,
     reads_session,
 )
@@ -59,6 +63,7 @@ TABLE = Table(
     Column("running", String(64), nullable=False),
     Column("before", String(64), nullable=False),
     Column("obstacle", Text, nullable=False),
+    Column("empty", Text, nullable=False),
     # An entry has to be committed and rolled back together with what it says.
     mysql_engine="InnoDB",
     mariadb_engine="InnoDB",
@@ -71,6 +76,9 @@ REPEATABLE = "alembic_repeatable"
 INFO = "alembic_guardrails.journal"
 
 NOTHING = "DO 0"
+
+# What there is before a statement makes an object.
+NOT_THERE = fingerprint([None])
 
 # Why a revision cannot continue, for messages.
 LOST = "it reads what one of its statements did before that"
@@ -100,7 +108,8 @@ class Entry(NamedTuple):
 
     `done` statements are done, which `digest` identifies; the one that `running` identifies began
     when the definitions of its objects were those of `before`. With an `obstacle`, the revision
-    cannot continue.
+    cannot continue. The tables that it made and that are `empty` stand there in JSON, with the
+    number that the first row gets.
     """
 
     step: str
@@ -109,6 +118,7 @@ class Entry(NamedTuple):
     running: str = ""
     before: str = ""
     obstacle: str = ""
+    empty: str = ""
 
 
 class SkippedResult(CursorResult[Any]):
@@ -235,6 +245,8 @@ class Journal:
         if not self.exists and not is_repeatable:
             self.table.create(self.connection)
             self.exists = True
+        if self.entry and self.entry.empty:
+            self.restore_numbers(json.loads(self.entry.empty))
         progress = RevisionProgress(self, self.entry or Entry(step), is_repeatable)
         self.progress = self.connection.info[INFO] = progress
         self.listen()
@@ -252,6 +264,23 @@ class Journal:
                 self.connection.info[INFO] = None
         if self.entry or self.has_entry_apart:
             self.write(None)  # with the new version
+
+    def restore_numbers(self, tables: dict[str, int]) -> None:
+        """Have the rows of tables numbered as if no others had been inserted and rolled back.
+
+        A rollback does not undo that a number was given out. The server goes no further back than
+        to what is there.
+        """
+
+        def restore(query: str) -> None:
+            self.connection.exec_driver_sql(query).close()
+
+        for name, number in tables.items():
+            try:
+                self.retry(partial(restore, f"ALTER TABLE {name} AUTO_INCREMENT = {number}"))
+            except DBAPIError as error:
+                if error_code(error) not in MISSING:
+                    raise
 
     def listen(self) -> None:
         """Have statements run through the revision's progress, from now to the command's end.
@@ -496,7 +525,8 @@ class RevisionProgress:
                 raise self.changed()
             return False
         self.chain, self.previous = digest, self.now
-        self.now = self.now._replace(done=self.now.done + 1, digest=digest)
+        empty = self.empty_after(effect, action)
+        self.now = self.now._replace(done=self.now.done + 1, digest=digest, empty=empty)
         if not is_behind:
             return False
         if self.now.done > self.known.done:
@@ -505,9 +535,34 @@ class RevisionProgress:
             raise self.changed()
         else:
             is_skipped = True
-        if is_skipped and self.reads.can_differ(effect, self.catalog):
+        if is_skipped and self.can_differ(effect):
             raise self.refuse(DIFFERS)
         return is_skipped
+
+    def empty_after(self, effect: Effect, action: Action) -> str:
+        """Return which tables of the revision have had no rows after a statement, as in `Entry`."""
+        statement = effect.statement
+        first = first_number(statement)
+        if not (first or self.now.empty):
+            return ""
+        tables: dict[str, int] = json.loads(self.now.empty or "{}")
+        if first and action is Action.SCHEMA:
+            tables[effect.there[0].name] = first
+        elif statement.words[0] != "CREATE":
+            is_rows = action is Action.ROWS
+            names = self.catalog.names_behind(statement) if is_rows else identifiers(statement)
+            tables = {
+                name: number
+                for name, number in tables.items()
+                if plain_name(name).rpartition(".")[2] not in names
+            }
+        return json.dumps(tables) if tables else ""
+
+    def can_differ(self, effect: Effect) -> bool:
+        """Whether a statement that is skipped can have changed the result of a query before it."""
+        catalog = self.catalog
+        with self.journal.off():
+            return self.reads.can_differ(effect, catalog)
 
     def has_run(self, effect: Effect, digest: str) -> bool:
         """Return whether the statement has run that began last in the earlier run.
@@ -584,6 +639,8 @@ class RevisionProgress:
             entry = self.previous._replace(
                 running=self.now.digest, before=before, obstacle=obstacle
             )
+            if before == NOT_THERE:
+                entry = entry._replace(empty=self.now.empty)
             self.begun = effect, entry
             self.write(entry)
         run()
