@@ -503,6 +503,8 @@ def test_a_revision_without_its_lock_runs_again_from_its_start() -> None:
 ELSEWHERE = """with op.get_bind().engine.begin() as connection:
         connection.exec_driver_sql({})"""
 INSERT = '"INSERT INTO a (id) VALUES (1)"'
+DRIVER = "op.get_bind().connection"
+RAW = f"    raw.cursor().execute({INSERT})\n    raw.commit()\n    raw.close()"
 
 
 @only_postgresql
@@ -518,6 +520,14 @@ INSERT = '"INSERT INTO a (id) VALUES (1)"'
         ),
         (f"op.execute({INSERT})\n    op.get_bind().commit()", False),
         (ELSEWHERE.format(INSERT), False),
+        (f"{DRIVER}.cursor().execute({INSERT})\n    {DRIVER}.commit()", False),
+        pytest.param(
+            *(f'{DRIVER}.dbapi_connection.cursor().execute({INSERT[:-1]}; COMMIT")', False),
+            marks=pytest.mark.skipif(
+                URL.get_dialect().driver == "asyncpg", reason="asyncpg runs one statement at a time"
+            ),
+        ),
+        (f"raw = op.get_bind().engine.raw_connection()\n{RAW}", False),
         (ELSEWHERE.format('"SELECT 1"') + f"\n    op.execute({INSERT})", True),
         ("op.execute(LEFT.pop())", True),
     ],

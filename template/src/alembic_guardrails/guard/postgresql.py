@@ -3,7 +3,7 @@
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, ClassVar
 
 from alembic.runtime.migration import MigrationStep, RevisionStep
@@ -17,6 +17,7 @@ from alembic_guardrails.guard.base import (
     format_milliseconds,
     retry,
 )
+from alembic_guardrails.guard.driver import watching
 from alembic_guardrails.guard.failure import (
     CONNECTION_LOST,
     DATABASE_FULL,
@@ -49,8 +50,10 @@ class PostgreSQLGuard(BaseGuard):
     LOCK_KEY = zlib.crc32(b"alembic")
     # Whether the session has the limits that a revision begins with.
     has_limits = False
-    # Whether the revision that runs has written over a connection of its own.
+    # Whether the revision that runs has written over a connection of its own, or perhaps over the
+    # driver's; and whether that may have set another limit.
     wrote_elsewhere = False
+    has_other_limits = False
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     ADVICE: ClassVar = {
         ("42501",): NO_PRIVILEGE,
@@ -61,6 +64,7 @@ class PostgreSQLGuard(BaseGuard):
     }
 
     def set_limits(self) -> dict[str, str]:
+        self.watches = ExitStack()
         if not self.is_callers_connection:
             check_session(self.connection)
         limits = {
@@ -99,6 +103,14 @@ class PostgreSQLGuard(BaseGuard):
             self.connection.commit()
         return bool(has_lock)
 
+    def acquire_lock(self) -> None:
+        super().acquire_lock()
+        self.watches.enter_context(watching(self.connection, self.note_driver))
+
+    def end(self) -> None:
+        self.watches.close()
+        super().end()
+
     def before_revision(self) -> None:
         # Commit Alembic's new version table, which would be part of the first revision otherwise.
         if not self.in_transaction:
@@ -109,10 +121,13 @@ class PostgreSQLGuard(BaseGuard):
         yield Engine, "before_cursor_execute", self.note_elsewhere
 
     def run_revision(self, step: str, migrate: Callable[[], None]) -> None:
-        self.wrote_elsewhere = False
+        self.wrote_elsewhere = self.has_other_limits = False
         self.waited += retry(step, lambda: self.attempt(migrate), self.settings)
 
     def begin_statement(self, _: object, __: object, statement: str, *details: object) -> None:
+        if self.has_other_limits:
+            self.has_other_limits = False
+            self.wait_for_each_lock()
         super().begin_statement(_, __, statement, *details)
         self.has_limits = self.has_limits and keeps_settings(statement)
 
@@ -130,6 +145,15 @@ class PostgreSQLGuard(BaseGuard):
         if not changes_nothing(statement, connection.dialect.name):
             self.wrote_elsewhere = True
             self.wait_for_each_lock()
+
+    def note_driver(self) -> None:
+        """Record that the revision uses a connection of the driver, where no commit is seen.
+
+        The limit is sent with the next statement: the driver may want to be in no transaction now.
+        """
+        if self.is_running:
+            self.wrote_elsewhere = self.has_other_limits = True
+            self.has_limits = False
 
     def wait_for_each_lock(self) -> None:
         """Let the revision wait for a lock for as long as for all: it cannot be run again."""
@@ -169,7 +193,10 @@ class PostgreSQLGuard(BaseGuard):
         if self.has_committed:
             return COMMITTED_STAYS
         if self.wrote_elsewhere:
-            return "The revision was rolled back, but not what it committed on other connections."
+            return (
+                "The revision was rolled back, but not what it committed on other connections or on"
+                " the driver's own."
+            )
         return "The revision was rolled back."
 
     @property
