@@ -655,7 +655,7 @@ def test_new_orphans_are_refused() -> None:
     execute("UPDATE remarks SET customer_id = 99 WHERE id = 8")
     before = read_state()
     write_revision('op.execute("DELETE FROM customers WHERE id < 4")')
-    assert "3 more rows than before would refer to rows that do not exist, in remarks" in fail(
+    assert "3 other rows than before would refer to rows that do not exist, in remarks" in fail(
         "upgrade", "faulty"
     )
     assert read_state() == before

@@ -1,6 +1,5 @@
 """The guard on SQLite."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +7,13 @@ from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError
 from alembic_guardrails._alembic import take_over_batches
 from alembic_guardrails.guard.base import BaseGuard
-from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY, logger
-from sqlalchemy import Connection, event, text
+from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY
+from alembic_guardrails.guard.orphans import Orphans
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 if TYPE_CHECKING:
     from alembic_guardrails.rebuild.working import Answer
-
-TABLES = text("SELECT name FROM sqlite_master WHERE type = 'table'")
 
 # What can stop working when something else is changed.
 DEPENDING = """
@@ -51,7 +49,7 @@ class SQLiteGuard(BaseGuard):
     def set_limits(self) -> dict[str, str]:
         take_over_batches(self.context, change_table)
         self.before = {name: self.pragma(name) for name in ("foreign_keys", "busy_timeout")}
-        self.orphans: Counter[tuple[str, str]] | None = None
+        self.orphans: Orphans | None = None
         # What SQLite said after the last revision, and what has worked after one or before all.
         self.answers: list[Answer] = []
         self.working: set[str] = set()
@@ -106,22 +104,8 @@ class SQLiteGuard(BaseGuard):
 
     def before_revision(self) -> None:
         if self.orphans is None:
-            self.orphans = self.count_orphans()
-            self.tables = {*self.connection.scalars(TABLES)}
+            self.orphans = Orphans(self.connection)
             self.note_working()
-
-    def count_orphans(self) -> Counter[tuple[str, str]]:
-        """Count the rows of each table that refer to no row of another; no count is 0.
-
-        SQLite checks no foreign key if one of them refers to columns that are no key:
-        https://www.sqlite.org/foreignkeys.html#fk_indexes
-        """
-        try:
-            rows = self.connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-            return Counter((table, parent) for table, _, parent, _ in rows)
-        except OperationalError as error:
-            logger.warning("Foreign keys cannot be checked: %s", error.orig)
-            return Counter()
 
     def note_working(self) -> None:
         """Ask SQLite about each view, trigger and virtual table, and note what works."""
@@ -197,25 +181,17 @@ class SQLiteGuard(BaseGuard):
                     " changed, and create it again after if it is still needed."
                 )
 
-    def check_orphans(self, before: Counter[tuple[str, str]]) -> None:
-        """Check that no more rows refer to nothing than `before`.
+    def check_orphans(self, before: Orphans) -> None:
+        """Check that no other rows refer to nothing than `before`.
 
         Raises:
-            CommandError: More do.
+            CommandError: Others do.
         """
-        after = self.count_orphans()
-        growth = after - before
-        # The rows of a table that has another name now are no new ones.
-        names = {name for name, _ in after}
-        lost = Counter({key: count for key, count in before.items() if key[0] not in names})
-        renamed = Counter({key: growth[key] for key in growth if key[0] not in self.tables})
-        more = growth.total() - min(lost.total(), renamed.total())
-        if more > 0:
-            tables = ", ".join(sorted({name for name, _ in growth}))
+        if new := Orphans(self.connection).beside(before):
             raise CommandError(
-                f"{more} more rows than before would refer to rows that"
-                f" do not exist, in {tables}. {self.describe_changes()} Change the revision so"
-                " that it also deletes or updates these rows."
+                f"{new.total()} other rows than before would refer to rows that"
+                f" do not exist, in {', '.join(sorted(new))}. {self.describe_changes()} Change the"
+                " revision so that it also deletes or updates these rows."
             )
 
     def release(self) -> None:
