@@ -1,5 +1,6 @@
 """`run_migrations()`, which env.py calls, and the options that owners give it."""
 
+import gc
 import inspect
 from collections.abc import Callable
 from contextlib import closing
@@ -126,6 +127,22 @@ def test_upgrade_and_downgrade(project: Project) -> None:
 
     command.downgrade(project.config(), "base")
     assert not sa.inspect(project.engine()).has_table("things")
+
+
+def test_the_collector_of_garbage_looks_at_nothing_older_than_the_command(owner: Owner) -> None:
+    def count(**_: object) -> None:
+        counts.append(gc.get_freeze_count())
+
+    counts: list[int] = []
+    owner.project.revision("a", ADD)
+    gc.unfreeze()  # what pytest has collected
+    owner.upgrade(on_version_apply=count)
+    assert counts[0] > 10_000
+    assert gc.get_freeze_count() == 0
+
+    gc.freeze()  # as servers do before they fork
+    command.downgrade(owner.config({}), "base")
+    assert gc.get_freeze_count() > 10_000
 
 
 # --- Each keyword of context.configure() --------------------------------------------------------
