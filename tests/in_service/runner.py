@@ -12,6 +12,7 @@ from alembic.config import main
 from alembic_guardrails import run_with_connection
 from my_service.settings import DatabaseSettings
 from sqlalchemy import Engine, event
+from sqlalchemy.engine.default import DefaultDialect
 
 URL = DatabaseSettings().database_url
 LOG = Path("runs.log")
@@ -62,18 +63,29 @@ def run_at_once(runners: int, *arguments: str) -> list[int]:
 
 
 def run_and_kill(point: int, *arguments: str) -> int:
-    """Run Alembic, and kill it before (point 2n) or after (2n + 1) its n-th statement."""
+    """Run Alembic, and kill it before (point 2n) or after (2n + 1) its n-th statement.
+
+    Also those of the journal count, of which no event tells.
+    """
     seen = 0
 
-    def kill(*_: object) -> None:
+    def kill() -> None:
         nonlocal seen
         if seen == point:
             os.kill(os.getpid(), signal.SIGKILL)
         seen += 1
 
+    def counted(execute: Callable[..., None]) -> Callable[..., None]:
+        def execute_or_kill(*arguments: Any) -> None:
+            kill()
+            execute(*arguments)
+            kill()
+
+        return execute_or_kill
+
     def work() -> None:
-        event.listen(Engine, "before_cursor_execute", kill)
-        event.listen(Engine, "after_cursor_execute", kill)
+        for name in ("do_execute", "do_execute_no_params", "do_executemany"):
+            setattr(DefaultDialect, name, counted(getattr(DefaultDialect, name)))
         main(list(arguments))
 
     return end(start(work))

@@ -22,6 +22,7 @@ from alembic.util.sqla_compat import _get_constraint_final_name, constraint_name
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Connection,
     Constraint,
     CursorResult,
     Dialect,
@@ -284,6 +285,29 @@ def wrap_result(context: Any, wrap: Callable[[CursorResult[Any]], CursorResult[A
     """
     set_up = context._setup_result_proxy
     context._setup_result_proxy = lambda: wrap(set_up())
+
+
+def send(connection: Connection, sql: str, parameters: tuple[Any, ...] | None = None) -> list[Any]:
+    """Run SQL that is not a revision's, without SQLAlchemy's events; return its rows.
+
+    SQLAlchemy 2.1.9, `engine/base.py`. `exec_driver_sql()` is public, and what it does for each
+    statement takes longer than the driver does; errors are those that it raises.
+    """
+    private: Any = connection
+    if not connection.in_transaction():
+        private._autobegin()
+    cursor = connection.connection.cursor()
+    try:
+        if parameters is None:
+            connection.dialect.do_execute_no_params(cursor, sql)
+        else:
+            connection.dialect.do_execute(cursor, sql, parameters)
+        rows = cursor.fetchall() if cursor.description else []
+        cursor.close()
+        return [*rows]
+    except BaseException as error:
+        private._handle_dbapi_exception(error, sql, parameters, cursor, None)
+        raise  # which it has done
 
 
 # What the end of a batch does, as Alembic has it, also if this module is imported a second time.

@@ -7,6 +7,7 @@ from hashlib import sha256
 from itertools import pairwise, zip_longest
 from typing import Any
 
+from alembic_guardrails._alembic import send
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.effects import (
     FUNCTIONS,
@@ -221,8 +222,7 @@ def read_definition(connection: Connection, item: DatabaseObject) -> str | None:
     from alembic_guardrails.schema.mysql import without_counter
 
     try:
-        query = f"SHOW CREATE {item.kind} {item.name}"
-        row = connection.exec_driver_sql(query, execution_options={"no_parameters": True}).one()
+        (row,) = send(connection, f"SHOW CREATE {item.kind} {item.name}")
     except DBAPIError as error:
         if error_code(error) not in MISSING:
             raise
