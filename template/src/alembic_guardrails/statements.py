@@ -51,6 +51,9 @@ ROUTINES = {"EVENT", "FUNCTION", "PACKAGE", "PROCEDURE", "TRIGGER"}
 # MariaDB runs these outside of routines, too.
 COMPOUNDS = {"CASE", "FOR", "IF", "LOOP", "REPEAT", "WHILE"}
 
+# What opens or closes a block of a program.
+BLOCKS = {"ATOMIC", "BEGIN", "END", *COMPOUNDS}
+
 # What can stand before the IF of a program, which is no function there.
 BEFORE_STATEMENT = {
     *[
@@ -148,8 +151,8 @@ def pattern(dialect: str) -> re.Pattern[str]:
 
 def tokens(text: str, dialect: str) -> Iterator[Token]:
     """Take SQL apart, without white space and comments."""
-    place = 0
-    while match := pattern(dialect).match(text, place):
+    place, next_token = 0, pattern(dialect).match
+    while match := next_token(text, place):
         place = match.end()
         # Of the groups only that of PostgreSQL's dollar quotes is inside of another.
         kind = "string" if match.lastgroup == "tag" else str(match.lastgroup)
@@ -259,7 +262,8 @@ def split(text: str, dialect: str) -> list[Statement]:
             current, depth = [], 0
             continue
         current.append(token)
-        depth += change_of_depth(current)
+        if token.word in BLOCKS:
+            depth += change_of_depth(current)
     found.append(statement_of(text, current))
     return [statement for statement in found if statement.tokens]
 
@@ -291,7 +295,7 @@ def change_of_depth(parts: list[Token]) -> int:
     word = parts[-1].word
     if word == "ATOMIC":
         return int([token.word for token in parts] == ["BEGIN", "NOT", "ATOMIC"])
-    if word not in {"BEGIN", "END", *COMPOUNDS} or not is_program(parts):
+    if not is_program(parts):
         return 0
     before = parts[-2].word if len(parts) > 1 else ""
     if word == "END":
