@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.util import CommandError
-from alembic_guardrails._alembic import take_over_batches
+from alembic_guardrails._alembic import send, take_over_batches
 from alembic_guardrails.guard.base import BaseGuard
 from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY
 from alembic_guardrails.guard.orphans import Orphans
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # What can stop working when something else is changed.
 DEPENDING = """
-SELECT count(*) FROM sqlite_master
-WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL TABLE%'
+SELECT 1 FROM sqlite_master
+WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL TABLE%' LIMIT 1
 """
 
 # A savepoint that is there for as long as nothing has ended the transaction of the command.
@@ -110,7 +110,7 @@ class SQLiteGuard(BaseGuard):
     def note_working(self) -> None:
         """Ask SQLite about each view, trigger and virtual table, and note what works."""
         self.answers = []
-        if self.is_stamp or not self.connection.exec_driver_sql(DEPENDING).scalar():
+        if self.is_stamp or not send(self.connection, DEPENDING):
             return
         from alembic_guardrails.rebuild.working import ask
 
