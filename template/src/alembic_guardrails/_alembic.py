@@ -125,6 +125,15 @@ def load_revisions(directory: ScriptDirectory) -> list[Script]:
     return [*directory._load_revisions()]
 
 
+def revisions_in_any_order(directory: ScriptDirectory) -> Iterable[Script]:
+    """Return the revisions of a history.
+
+    Alembic 1.20.1, `script/revision.py`. `walk_revisions()` is public, and puts them in order.
+    """
+    private: Any = directory.revision_map
+    return filter(None, private._revision_map.values())  # with a label of a branch also twice
+
+
 def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str:
     """Write a type as autogenerate does, and collect the imports that it needs.
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
+from alembic_guardrails._alembic import revisions_in_any_order
 from sqlalchemy import String, column, select, table
 
 # A statement that returns the revisions of a database.
@@ -64,7 +65,7 @@ def read_moved(directory: ScriptDirectory) -> dict[str, Place]:
     read_bases(directory)
     return {
         old: Place(script, parent)
-        for script in directory.walk_revisions()
+        for script in revisions_in_any_order(directory)
         for old, parent in getattr(script.module, "moved_from", {}).items()
     }
 
