@@ -2,6 +2,8 @@
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -34,6 +36,40 @@ def test_defaults_and_types(connection: Connection) -> None:
 
     assert not [*changes(connection, models(dialect))]
     assert {*changes(connection, models(dialect, 1))} == expected_changes(dialect)
+
+
+@contextmanager
+def recorded(connection: Connection) -> Iterator[list[str]]:
+    """Yield the statements that are sent meanwhile."""
+    statements: list[str] = []
+
+    def record(_: object, __: object, statement: str, *details: object) -> None:
+        statements.append(statement)
+
+    sa.event.listen(connection, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        sa.event.remove(connection, "before_cursor_execute", record)
+
+
+def test_a_default_is_asked_for_once(connection: Connection) -> None:
+    def columns(count: int) -> sa.MetaData:
+        metadata = sa.MetaData()
+        default = sa.text("(length('ab'  ))")  # which no database leaves as it is
+        columns = [
+            sa.Column(f"c{n}", sa.Integer, nullable=False, server_default=default)
+            for n in range(count)
+        ]
+        sa.Table("t", metadata, *columns)
+        return metadata
+
+    upgrade(connection, columns(9))
+    with recorded(connection) as statements:
+        assert not [*changes(connection, columns(9))]
+    asked = [statement for statement in statements if "CREATE TEMPORARY" in statement]
+
+    assert len(asked) == (connection.dialect.name != "sqlite")
 
 
 def clear(connection: Connection) -> None:

@@ -88,11 +88,17 @@ def test_parentheses_around_all_of_an_expression() -> None:
 
 
 def test_what_defaults_mean() -> None:
-    assert meaning("now()", False) == meaning("(CURRENT_TIMESTAMP)", False)
-    assert meaning("now()", False) != meaning("now(6)", False)
-    assert meaning("'0.00'", True) == meaning("0", True)
-    assert meaning("'0.00'", False) != meaning("0", False)
-    assert meaning(None, False) != meaning("NULL", False)
+    number, text = sa.Numeric(), sa.VARCHAR(9)
+    assert meaning("now()", None) == meaning("(CURRENT_TIMESTAMP)", None)
+    assert meaning("now()", None) != meaning("now(6)", None)
+    assert meaning("'0.00'", number) == meaning("0", number)
+    assert meaning("'0.00'", text) != meaning("0", text)
+    assert meaning("'1'", sa.INTEGER()) == meaning("1", sa.INTEGER())
+    assert meaning("'1'::bigint", sa.BIGINT()) == meaning("1", sa.BIGINT())
+    assert meaning("'a''b'::character varying", text) == meaning("'a''b'", text)
+    assert meaning("'a'::text", text) != meaning("'a'", text)
+    assert meaning("'a'::text || 'b'::text", sa.TEXT()) != meaning("'a' || 'b'", sa.TEXT())
+    assert meaning(None, text) != meaning("NULL", text)
 
 
 @given(st.text("a:\\\\' "))
@@ -318,7 +324,7 @@ def test_defaults_that_databases_keep_to_themselves() -> None:
         assert not compare_server_default(context, counted, counted, None, "nextval('s')")
         assert not compare_server_default(context, column, column, None, None)
         assert compare_server_default(context, column, column, None, "1")
-        assert describe_column(connection, sa.types.NullType(), nullable=True) is None
+        assert describe_column(context, sa.types.NullType(), nullable=True) is None
         assert sa.inspect(connection).get_table_names() == ["t"]
 
 

@@ -14,15 +14,19 @@ from alembic.operations.ops import AlterColumnOp, MigrateOperation
 from alembic.runtime.migration import MigrationContext
 from alembic_guardrails._alembic import doubles_percents
 from alembic_guardrails.autogenerate import escape_parameters, unescape_parameters
-from alembic_guardrails.autogenerate.describe import describe_column, describe_columns
+from alembic_guardrails.autogenerate.describe import describe_column, describe_columns, probe
 from alembic_guardrails.autogenerate.mysql import default_of
 from alembic_guardrails.autogenerate.sqlite import has_expression
-from sqlalchemy import Column, Computed, Connection, Numeric, text
+from sqlalchemy import Column, Computed, Connection, Integer, Numeric, text
 from sqlalchemy.schema import DefaultClause
 from sqlalchemy.types import TypeEngine
 
 # MariaDB writes a default with all the digits of its column.
 NUMBER = re.compile(r"'?([-+]?\d+(?:\.\d*)?)'?")
+
+# PostgreSQL writes the type of its column behind a literal.
+TYPED = re.compile(r"('(?:[^']|'')*')::([a-z ]+)")
+POSTGRESQL_NAMES = {"CHAR": "bpchar", "VARCHAR": "character varying"}
 
 # What MySQL and drivers escape in a literal.
 ESCAPED = re.compile(r"[\\%]")
@@ -42,9 +46,11 @@ def compare_type(
     This is a hook of `context.configure()`. MySQL makes TINYBLOB of BLOB(16), which Alembic calls a
     change for ever.
     """
-    if context.connection is None or not context.impl.compare_type(inspected_column, model_column):
+    if context.connection is None:
         return None
-    described = describe_column(context.connection, model_type, nullable=True)
+    if not context.impl.compare_type(inspected_column, model_column):
+        return False  # Alembic would ask the same again
+    described = describe_column(context, model_type, nullable=True)
     if described is None:
         return None
     dialect = context.dialect
@@ -69,14 +75,14 @@ def compare_server_default(
         return False
     if inspected_default is not None:
         inspected_default = unescape_parameters(inspected_default)
-    is_number = isinstance(inspected_column.type, Numeric)
-    before = meaning(inspected_default, is_number)
-    if before == meaning(as_sql(default, rendered_default), is_number):
+    type_ = inspected_column.type
+    before = meaning(inspected_default, type_)
+    if before == meaning(as_sql(default, rendered_default), type_):
         return False
     if context.connection is None:
         return True
-    worded = word_default(context.connection, inspected_column, model_column)
-    return before != meaning(worded, is_number)
+    worded = word_default(context, inspected_column, model_column)
+    return before != meaning(worded, type_)
 
 
 def has_same_default(operation: MigrateOperation) -> bool:
@@ -86,10 +92,8 @@ def has_same_default(operation: MigrateOperation) -> bool:
     before, after = operation.existing_server_default, operation.modify_server_default
     if not (isinstance(before, DefaultClause) and isinstance(after, DefaultClause)):
         return False
-    is_number = isinstance(operation.existing_type, Numeric)
-    old, new = (
-        meaning(as_sql(default, str(default.arg)), is_number) for default in (before, after)
-    )
+    type_ = operation.existing_type
+    old, new = (meaning(as_sql(default, str(default.arg)), type_) for default in (before, after))
     return old == new and len(operation.to_diff_tuple()) == 1
 
 
@@ -100,7 +104,7 @@ def is_autoincrement(column: Column[Any]) -> bool:
 
 
 def word_default(
-    connection: Connection, inspected_column: Column[Any], model_column: Column[Any]
+    context: MigrationContext, inspected_column: Column[Any], model_column: Column[Any]
 ) -> str | None:
     """Return how the database words the default of a model's column.
 
@@ -109,9 +113,9 @@ def word_default(
     """
     default: Any = model_column.server_default
     for type_ in (inspected_column.type, model_column.type):
-        value = default and default_of(type_, default.arg, connection.dialect)
+        value = default and default_of(type_, default.arg, context.dialect)
         described = describe_column(
-            connection, type_, nullable=bool(inspected_column.nullable), server_default=value
+            context, type_, nullable=bool(inspected_column.nullable), server_default=value
         )
         if described:
             return described["default"]
@@ -130,16 +134,24 @@ def as_sql(default: DefaultClause | None, rendered: str | None) -> str | None:
     return f"'{quoted}" if ESCAPED.search(quoted) else f"'{quoted}'"
 
 
-def meaning(default: str | None, is_number: bool) -> object:
-    """Return what a default says, where databases and people write it in several ways."""
+def meaning(default: str | None, type_: TypeEngine[Any] | None) -> object:
+    """Return what the default of a type says, where databases and people write it differently."""
     if default is None:
         return None
     default = without_parentheses(default)
     if now := NOW.fullmatch(default):
         return ("now", now[1] or "")
-    if is_number and (number := NUMBER.fullmatch(default)):
+    if (typed := TYPED.fullmatch(default)) and typed[2] == postgresql_name(type_):
+        default = typed[1]
+    if isinstance(type_, Integer | Numeric) and (number := NUMBER.fullmatch(default)):
         return Decimal(number[1])
     return default
+
+
+def postgresql_name(type_: TypeEngine[Any] | None) -> str:
+    """Return the name of a type as PostgreSQL writes it behind a literal, if it has that name."""
+    name = "" if type_ is None else type_.__visit_name__
+    return POSTGRESQL_NAMES.get(name, name.lower())
 
 
 def without_parentheses(text: str) -> str:
@@ -200,14 +212,11 @@ def has_same_expression(connection: Connection, inspected: Column[Any], model: C
         return has_expression(connection, inspected, sql)
     computed = Computed(text(escape_parameters(sql)), persisted=inspected.computed.persisted)
     table: Any = inspected.table
-    described = describe_columns(
-        connection,
-        [
-            Column(column.name, column.type, *([computed] if column is inspected else []))
-            for column in table.columns
-        ],
-    )
-    for column in described or ():
+    columns = [
+        Column(column.name, column.type, *([computed] if column is inspected else []))
+        for column in table.columns
+    ]
+    for column in describe_columns(connection, probe(*columns)) or ():
         if column["name"] == inspected.name and "computed" in column:
             return column["computed"]["sqltext"] == str(inspected.computed.sqltext)
     return True

@@ -1,9 +1,11 @@
 """How a database words a type, a default and an index: it is asked, by a temporary table."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
+from alembic.runtime.migration import MigrationContext
 from alembic_guardrails._alembic import different_index, equal_index
 from sqlalchemy import Column, Connection, Index, MetaData, Table, inspect
 from sqlalchemy.engine.interfaces import ReflectedColumn
@@ -14,24 +16,40 @@ from sqlalchemy.types import TypeEngine
 
 NAME = "alembic_guardrails_probe"
 
+# What the database of a context said of columns, by the statement that makes their table.
+DESCRIBED: WeakKeyDictionary[MigrationContext, dict[str, list[ReflectedColumn] | None]]
+DESCRIBED = WeakKeyDictionary()
+
 
 def describe_column(
-    connection: Connection, type_: TypeEngine[Any], *, nullable: bool, server_default: Any = None
+    context: MigrationContext, type_: TypeEngine[Any], *, nullable: bool, server_default: Any = None
 ) -> ReflectedColumn | None:
-    """Return what the database says of a new column; None if it does not make such a column."""
-    column = Column("value", type_, nullable=nullable, server_default=server_default)
-    described = describe_columns(connection, [column])
+    """Return what the database says of a new column; None if it does not make such a column.
+
+    It is asked once about all columns of one definition.
+    """
+    table = probe(Column("value", type_, nullable=nullable, server_default=server_default))
+    try:
+        definition = str(CreateTable(table).compile(dialect=context.dialect))
+    except SQLAlchemyError:
+        return None
+    known = DESCRIBED.setdefault(context, {})
+    if definition not in known:
+        known[definition] = describe_columns(cast(Connection, context.connection), table)
+    described = known[definition]
     return described[0] if described else None
 
 
-def describe_columns(
-    connection: Connection, columns: Sequence[Column[Any]]
-) -> list[ReflectedColumn] | None:
-    """Return what the database says of the columns of a new table; None if it does not make it.
+def probe(*columns: Column[Any]) -> Table:
+    """Return a temporary table of these columns."""
+    return Table(NAME, MetaData(), *columns, prefixes=["TEMPORARY"])
+
+
+def describe_columns(connection: Connection, table: Table) -> list[ReflectedColumn] | None:
+    """Return what the database says of the columns of a probe; None if it does not make it.
 
     A savepoint is rolled back, so that nothing of the temporary table stays.
     """
-    table = Table(NAME, MetaData(), *columns, prefixes=["TEMPORARY"])
     savepoint = connection.begin_nested()
     try:
         connection.execute(CreateTable(table))
