@@ -2,13 +2,14 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 from alembic_guardrails.autogenerate import escape_parameters, extend_reflection, reading_quietly
 from column_cases import (
     changes,
@@ -72,6 +73,37 @@ def test_a_default_is_asked_for_once(connection: Connection) -> None:
     assert len(asked) == (connection.dialect.name != "sqlite")
 
 
+def chain(count: int) -> sa.MetaData:
+    """Return tables that refer to each other, with an index and defaults."""
+    metadata = sa.MetaData()
+    for number in range(count):
+        sa.Table(
+            f"t{number}",
+            metadata,
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("name", sa.String(9), server_default="a", index=True),
+            sa.Column("size", sa.Integer, server_default=sa.text("(2 + 2)")),
+            sa.Column("other", sa.ForeignKey(f"t{max(number - 1, 0)}.id", ondelete="CASCADE")),
+        )
+    return metadata
+
+
+def test_tables_cost_no_more_statements_than_in_stock_alembic(connection: Connection) -> None:
+    def stock(connection: Connection, metadata: sa.MetaData) -> MigrationContext:
+        return MigrationContext.configure(connection)
+
+    def count(configure: Callable[..., MigrationContext], tables: int) -> int:
+        upgrade(connection, chain(tables))
+        with recorded(connection) as statements:
+            assert not compare_metadata(configure(connection, chain(tables)), chain(tables))
+        return len(statements)
+
+    of_ten = count(stock, 12) - count(stock, 2)
+    extend_reflection(connection)
+
+    assert count(context_for, 32) - count(context_for, 22) <= of_ten
+
+
 def clear(connection: Connection) -> None:
     """Drop what the last inputs left behind."""
     connection.rollback()
@@ -127,6 +159,50 @@ def test_indexes(connection: Connection) -> None:
     assert not [*changes(connection, after)]
     run_revision(connection, revision, "downgrade")
     assert not [*changes(connection, before)]
+
+
+@pytest.mark.parametrize("connection", ["postgresql"], indirect=True)
+def test_indexes_of_tables_of_one_name(connection: Connection) -> None:
+    def indexed_by(own: str, other: str) -> sa.MetaData:
+        metadata = sa.MetaData()
+        for schema, order in ((None, own), ("other", other)):
+            columns = [sa.Column(name, sa.Integer) for name in "ab"]
+            parts: list[Any] = [sa.text(f"a {order}"), columns[1]]
+            sa.Table("t", metadata, *columns, sa.Index("ix", *parts), schema=schema)
+        return metadata
+
+    def compared(metadata: sa.MetaData) -> list[Any]:
+        context = context_for(connection, metadata)
+        context.opts["include_schemas"] = True
+        return [(name, index.table.schema) for name, index in compare_metadata(context, metadata)]
+
+    connection.exec_driver_sql("CREATE SCHEMA other")
+    indexed_by("DESC", "ASC").create_all(connection)
+
+    assert not compared(indexed_by("DESC", "ASC"))
+    assert compared(indexed_by("DESC", "DESC")) == [
+        ("remove_index", "other"),
+        ("add_index", "other"),
+    ]
+
+
+@pytest.mark.parametrize("connection", ["mysql", "mariadb"], indirect=True)
+def test_indexes_of_tables_that_differ_in_case(connection: Connection) -> None:
+    if connection.exec_driver_sql("SELECT @@lower_case_table_names").scalar():
+        pytest.skip("the server has no such tables")
+    extend_reflection(connection)
+
+    def cases(order: Callable[[sa.Column[Any]], Any]) -> sa.MetaData:
+        metadata = sa.MetaData()
+        for table in ("t", "T"):
+            columns = [sa.Column(name, sa.Integer) for name in "ab"]
+            sa.Table(table, metadata, *columns, sa.Index("ix", *map(order, columns)))
+        return metadata
+
+    cases(sa.desc).create_all(connection)
+
+    assert not [*changes(connection, cases(sa.desc))]
+    assert len([*changes(connection, cases(sa.asc))]) == 4
 
 
 @pytest.mark.parametrize("connection", ["mariadb"], indirect=True)

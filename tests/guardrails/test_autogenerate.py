@@ -312,6 +312,16 @@ def test_actions_of_foreign_keys_at_a_column_are_read() -> None:
 
         assert reflected(connection) == ({"ondelete": "CASCADE", "onupdate": "SET NULL"}, {})
 
+        inspector = sa.inspect(connection)
+        many = inspector.get_multi_foreign_keys(filter_names=["at_column", "without"])
+        assert many == {
+            (None, name): inspector.get_foreign_keys(name) for name in ("at_column", "without")
+        }
+        connection.exec_driver_sql(
+            "CREATE TABLE new (p INTEGER REFERENCES parent ON DELETE SET NULL)"
+        )
+        assert inspector.get_foreign_keys("new")[0]["options"] == {"ondelete": "SET NULL"}
+
 
 def test_defaults_that_databases_keep_to_themselves() -> None:
     """A column that is counted has a default of the database's; one without a model's has none."""

@@ -7,7 +7,7 @@ when Alembic calls the hooks, which only commands do that compare a database wit
 import logging
 import re
 import warnings
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +60,28 @@ ESCAPED = re.compile(r"\\(:\w*)(?![:\w])")
 def calls_for_action(record: logging.LogRecord) -> bool:
     """Whether a reader of the log can do anything about a line."""
     return not str(record.msg).startswith(LOGGED)
+
+
+def read_together(
+    read: Callable[..., Iterable[Any]], key: str, read_all: Callable[[Connection, str | None], Any]
+) -> Callable[..., Iterable[Any]]:
+    """Return a method of a dialect that reads something of many tables at once, then each table.
+
+    `read` reads each. What `read_all` reads of the schema is in the cache of the inspector
+    meanwhile, under `key`.
+    """
+
+    def read_many(connection: Connection, **options: Any) -> Iterable[Any]:
+        cache = options.get("info_cache")
+        if cache is None or len(options.get("filter_names") or ()) == 1:
+            return read(connection, **options)
+        cache[key] = read_all(connection, options["schema"])
+        try:
+            return [*read(connection, **options)]
+        finally:
+            del cache[key]
+
+    return read_many
 
 
 @contextmanager

@@ -65,6 +65,10 @@ def describe_columns(connection: Connection, table: Table) -> list[ReflectedColu
             savepoint.rollback()
 
 
+# How indexes are made, by the names of their tables and their own.
+Definitions = dict[tuple[str, str], str]
+
+
 class IndexComparison(ABC):
     """Compares indexes by what a database says of them.
 
@@ -77,11 +81,11 @@ class IndexComparison(ABC):
         self.connection = connection
         self.preparer = connection.dialect.identifier_preparer
         self.compare_texts = compare_texts
-        self.known: dict[str, dict[str, str]] = {}
+        self.known: dict[str | None, Definitions] = {}
 
     @abstractmethod
-    def definitions(self, table: str) -> dict[str, str]:
-        """Return how the indexes of a table are made, by their names; the table's is quoted."""
+    def read(self, schema: str | None) -> Definitions:
+        """Read how the indexes of all tables of a schema are made."""
 
     @abstractmethod
     def word(self, index: Index, table: str) -> list[str]:
@@ -99,13 +103,13 @@ class IndexComparison(ABC):
 
     def compare(self, model: Index, inspected: Index) -> Any:
         """Return how an index of the database compares with the model's."""
-        table = self.preparer.format_table(inspected.table)  # type: ignore[arg-type]
-        old = self.find(inspected, table)
+        old = self.find(inspected)
         names = self.columns_of(model)
         if names and old == self.word_columns(names, bool(model.unique)):
             return equal_index()
         try:
             # One that a downgrade drops is not there yet; of others, no model says what they are.
+            table = self.preparer.format_table(inspected.table)  # type: ignore[arg-type]
             before = [old] if old else self.word(self.copy(inspected), table)
             after = self.word(self.copy(model), table)
         except SQLAlchemyError:
@@ -113,11 +117,12 @@ class IndexComparison(ABC):
         is_same = not set(before).isdisjoint(after)
         return equal_index() if is_same else different_index(f"{before[0]} to {after[0]}")
 
-    def find(self, index: Index, table: str) -> str | None:
+    def find(self, index: Index) -> str | None:
         """Return how an index of the database is made; None if there is nothing to compare with."""
-        if table not in self.known:
-            self.known[table] = self.definitions(table)
-        return self.known[table].get(str(index.name))
+        table: Any = index.table
+        if table.schema not in self.known:
+            self.known[table.schema] = self.read(table.schema)
+        return self.known[table.schema].get((table.name, str(index.name)))
 
     def columns_of(self, index: Index) -> list[str]:
         """Return the columns of an index, quoted; none if there are expressions or options."""

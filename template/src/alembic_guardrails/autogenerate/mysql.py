@@ -1,7 +1,7 @@
 """What autogenerate needs to know of MySQL and MariaDB."""
 
 import re
-from itertools import groupby
+from collections.abc import Mapping
 from typing import Any
 
 from alembic.autogenerate import renderers
@@ -14,19 +14,27 @@ from alembic.operations.ops import (
     MigrateOperation,
 )
 from alembic_guardrails._alembic import doubles_percents, rewrite_statements_of_tables
-from alembic_guardrails.autogenerate import escape_parameters
-from alembic_guardrails.autogenerate.describe import NAME, IndexComparison
-from sqlalchemy import Connection, Dialect, Index, MetaData, Table, text
+from alembic_guardrails.autogenerate import escape_parameters, read_together
+from alembic_guardrails.autogenerate.describe import NAME, Definitions, IndexComparison
+from sqlalchemy import Connection, Dialect, Index, MetaData, Result, Table, text
 from sqlalchemy.schema import CreateTable, DefaultClause
 from sqlalchemy.types import NullType, TypeEngine
 
 NEEDS_EXPRESSION = re.compile(r".*(BLOB|TEXT|JSON|GEOMETRY|POINT|LINESTRING|POLYGON|COLLECTION)\b")
 
 # All columns, because MariaDB and old versions of MySQL have no `expression`.
-INDEXES = text("""
+INDEXES = """
 SELECT * FROM information_schema.statistics
-WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
-ORDER BY index_name, seq_in_index
+WHERE table_schema = coalesce(:schema, database()){condition}
+ORDER BY table_name, index_name, seq_in_index
+"""
+INDEXES_OF_TABLE = text(INDEXES.format(condition=" AND table_name = :table"))
+INDEXES_OF_SCHEMA = text(INDEXES.format(condition=""))
+
+# The tables with an index that is more than columns in ascending order.
+TABLES_OF_EXPRESSIONS = text("""
+SELECT table_name FROM information_schema.statistics
+WHERE table_schema = coalesce(:schema, database()) AND (column_name IS NULL OR collation = 'D')
 """)
 
 # The types that columns were declared with, as the server formats them; of one table, or of all.
@@ -69,12 +77,20 @@ def read_index_parts(
 
     A part has a `column_name` or an `expression`, which is as the server takes it.
     """
-    rows = connection.execute(INDEXES, {"schema": schema, "table": table}).mappings().all()
-    parts = [{name.lower(): value for name, value in row.items()} for row in rows]
-    for part in parts:
+    rows = connection.execute(INDEXES_OF_TABLE, {"schema": schema, "table": table})
+    return {name: parts for (_, name), parts in group_parts(rows).items()}
+
+
+def group_parts(rows: Result[Any]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return the parts of indexes by the names of their table and their own."""
+    names = [*map(str.lower, rows.keys())]
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        part = dict(zip(names, row, strict=True))
         if expression := part.get("expression"):
             part["expression"] = f"({unescape(expression)})"
-    return {name: [*group] for name, group in groupby(parts, lambda part: part["index_name"])}
+        found.setdefault((part["table_name"], part["index_name"]), []).append(part)
+    return found
 
 
 def unescape(expression: Any) -> str:
@@ -133,7 +149,9 @@ def reflect_expressions(connection: Connection) -> None:
         connection: Connection, table: str, schema: str | None = None, **options: Any
     ) -> Any:
         indexes = read(connection, table, schema, **options)
-        parts = read_index_parts(connection, table, schema) if indexes else {}
+        known = options.get("info_cache", {}).get("tables_of_expressions")
+        has_more = bool(indexes) if known is None else table.lower() in known
+        parts = read_index_parts(connection, table, schema) if has_more else {}
         for index in indexes:
             found = parts.get(index["name"], [])
             if any(part.get("expression") for part in found):
@@ -144,7 +162,14 @@ def reflect_expressions(connection: Connection) -> None:
                 index["column_sorting"] = {name: ("desc",) for name in descending if name}
         return indexes
 
+    def read_tables(connection: Connection, schema: str | None) -> set[str]:
+        names = connection.scalars(TABLES_OF_EXPRESSIONS, {"schema": schema})
+        return {name.lower() for name in names}
+
     dialect.get_indexes = get_indexes
+    dialect.get_multi_indexes = read_together(
+        dialect.get_multi_indexes, "tables_of_expressions", read_tables
+    )
 
 
 def needs_expression(type_: TypeEngine[Any], dialect: Dialect) -> bool:
@@ -284,29 +309,42 @@ def read_value(definition: str, plain: str, word: str) -> str:
     return definition[begin:end]
 
 
+def write_part(part: Mapping[str, Any]) -> str:
+    """Return a part of an index as text."""
+    # Ascending is A, or NULL for an array in a temporary table.
+    order = "DESC" if part["collation"] == "D" else None
+    values = ({**part, "collation": order}.get(name) for name in PART)
+    return " ".join(str(value) for value in values if value is not None)
+
+
 class MySQLIndexes(IndexComparison):
     """Compares indexes by what SHOW INDEX says of each of their parts."""
 
-    def definitions(self, table: str) -> dict[str, str]:
-        """Return the parts of the indexes of a table, as text."""
+    def read(self, schema: str | None) -> Definitions:
+        """Read the parts of the indexes of a schema, as text."""
+        rows = self.connection.execute(INDEXES_OF_SCHEMA, {"schema": schema})
+        return {
+            place: SEPARATOR.join(map(write_part, parts))
+            for place, parts in group_parts(rows).items()
+        }
+
+    def read_probe(self) -> dict[str, str]:
+        """Read the same of the temporary table, by the names of its indexes."""
         found: dict[str, list[str]] = {}
-        for row in self.connection.exec_driver_sql(f"SHOW INDEX FROM {table}").mappings():
+        for row in self.connection.exec_driver_sql(f"SHOW INDEX FROM {NAME}").mappings():
             part = {key.lower(): value for key, value in row.items()}
-            # Ascending is A, or NULL for an array in a temporary table.
-            part["collation"] = "DESC" if part["collation"] == "D" else None
             # Of temporary tables, the server escapes no quotes of what it shows.
-            if part.get("expression") and table != NAME:
-                part["expression"] = unescape(part["expression"])
-            words = [part[name] for name in PART if part.get(name) is not None]
-            found.setdefault(part["key_name"], []).append(" ".join(map(str, words)))
+            if part.get("expression"):
+                part["expression"] = f"({part['expression']})"
+            found.setdefault(part["key_name"], []).append(write_part(part))
         return {name: SEPARATOR.join(parts) for name, parts in found.items()}
 
-    def find(self, index: Index, table: str) -> str | None:
+    def find(self, index: Index) -> str | None:
         """Return the parts of an index, or None if SQLAlchemy has not read all of them.
 
         No model says `WITHOUT OVERLAPS`, which has the two columns of a period as parts.
         """
-        found = super().find(index, table)
+        found = super().find(index)
         has_all = found and len(found.split(SEPARATOR)) == len(index.expressions)
         return found if has_all else None
 
@@ -322,7 +360,7 @@ class MySQLIndexes(IndexComparison):
         self.connection.exec_driver_sql(copy)
         try:
             self.create(index)
-            return [self.definitions(NAME)[str(index.name)]]
+            return [self.read_probe()[str(index.name)]]
         finally:
             self.connection.exec_driver_sql(f"DROP TEMPORARY TABLE {NAME}")
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from alembic_guardrails.autogenerate import escape_parameters
-from alembic_guardrails.autogenerate.describe import NAME, IndexComparison
+from alembic_guardrails.autogenerate.describe import NAME, Definitions, IndexComparison
 from sqlalchemy import Column, Connection, Index, text
 from sqlalchemy.types import NullType
 
@@ -37,10 +37,20 @@ COLLATIONS = text("""
     OR attcollation IS NULL AND strpos(pg_get_indexdef(indexrelid, 0, true), part) > 0
 """)
 
+# The indexes of a schema; without one, those of all tables whose names need no schema.
 DEFINITIONS = text("""
-SELECT relname, pg_get_indexdef(indexrelid)
-FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-WHERE indrelid = to_regclass(:table)
+    SELECT c.relname, i.relname, pg_get_indexdef(indexrelid)
+    FROM pg_index JOIN pg_class c ON c.oid = indrelid JOIN pg_class i ON i.oid = indexrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE nspname = coalesce(CAST(:schema AS text), nspname) AND nspname <> 'pg_catalog'
+    AND (CAST(:schema AS text) IS NOT NULL OR pg_table_is_visible(c.oid))
+""")
+
+# The same of the temporary table.
+PROBED = text("""
+    SELECT relname, pg_get_indexdef(indexrelid)
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = to_regclass(:table)
 """)
 
 # All that comes before how an index is made: its name, and that of its table.
@@ -86,16 +96,23 @@ def replace_part(index: Any, number: int, part: str) -> None:
             options[part] = options.pop(before)
 
 
+def without_names(definition: str) -> str:
+    """Return the definition of an index without its name and that of its table."""
+    return HEAD.sub(lambda match: match[1] or "", definition, count=1)
+
+
 class PostgreSQLIndexes(IndexComparison):
     """Compares indexes by `pg_get_indexdef()`."""
 
-    def definitions(self, table: str) -> dict[str, str]:
-        """Return how the indexes of a table are made, without their names."""
-        rows = self.connection.execute(DEFINITIONS, {"table": table})
-        return {
-            name: HEAD.sub(lambda match: match[1] or "", definition, count=1)
-            for name, definition in rows
-        }
+    def read(self, schema: str | None) -> Definitions:
+        """Read how the indexes of a schema are made, without their names."""
+        rows = self.connection.execute(DEFINITIONS, {"schema": schema})
+        return {(table, name): without_names(definition) for table, name, definition in rows}
+
+    def read_probe(self) -> dict[str, str]:
+        """Read the same of the temporary table, by the names of its indexes."""
+        rows = self.connection.execute(PROBED, {"table": TABLE})
+        return {name: without_names(definition) for name, definition in rows}
 
     def word_columns(self, names: list[str], is_unique: bool) -> str:
         """Return the definition of an index on columns."""
@@ -113,10 +130,10 @@ class PostgreSQLIndexes(IndexComparison):
         try:
             self.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {NAME} (LIKE {table})")
             self.create(index)
-            [first] = self.definitions(TABLE).values()
+            [first] = self.read_probe().values()
             again = UNIQUE.sub(rf"CREATE \1INDEX {NAME}_again ON {TABLE} USING ", first, count=1)
             self.connection.execute(text(escape_parameters(again)))
-            return [first, self.definitions(TABLE)[f"{NAME}_again"]]
+            return [first, self.read_probe()[f"{NAME}_again"]]
         finally:
             if savepoint.is_active:
                 savepoint.rollback()

@@ -11,6 +11,7 @@ from alembic.operations.ops import (
     DropConstraintOp,
     MigrateOperation,
 )
+from alembic_guardrails.autogenerate import read_together
 from sqlalchemy import INTEGER, Column, Connection, inspect, text
 
 # The types that columns were declared with, as the statements spell them; of one table, or of all.
@@ -20,6 +21,11 @@ TYPES = text("""
     WHERE m.type = 'table' AND m.name = coalesce(:table, m.name)
 """)
 
+# What PRAGMA foreign_key_list says of each table.
+FOREIGN_KEYS = text("""
+    SELECT m.name, k.* FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) k
+    WHERE m.type = 'table'
+""")
 
 # In the definition of a column as `schema/sqlite.py` writes it.
 COMPUTED = re.compile(r"\bas \((.*)\)")
@@ -76,15 +82,26 @@ def extend_reflection(connection: Connection) -> None:
 
     def get_foreign_keys(connection: Connection, table: str, *args: Any, **kwargs: Any) -> Any:
         keys = read(connection, table, *args, **kwargs)
-        quoted = dialect.identifier_preparer.quote_identifier(table)
-        rows = connection.exec_driver_sql(f"PRAGMA foreign_key_list({quoted})").all()
-        actions = actions_of(rows)
+        rows = kwargs.get("info_cache", {}).get("foreign_keys_of_tables", {}).get(table)
+        if keys and rows is None:
+            quoted = dialect.identifier_preparer.quote_identifier(table)
+            rows = connection.exec_driver_sql(f"PRAGMA foreign_key_list({quoted})").all()
+        actions = actions_of(rows or ())
         for key in keys:
             for name, action in actions.get(tuple(key["constrained_columns"]), {}).items():
                 key["options"].setdefault(name, action)
         return keys
 
+    def read_rows(connection: Connection, _: object) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for table, *row in connection.execute(FOREIGN_KEYS):
+            found.setdefault(table, []).append(row)
+        return found
+
     dialect.get_foreign_keys = get_foreign_keys
+    dialect.get_multi_foreign_keys = read_together(
+        dialect.get_multi_foreign_keys, "foreign_keys_of_tables", read_rows
+    )
 
 
 def actions_of(rows: Iterable[Any]) -> dict[tuple[str, ...], dict[str, str]]:
