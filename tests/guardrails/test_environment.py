@@ -140,6 +140,11 @@ def test_the_collector_of_garbage_looks_at_nothing_older_than_the_command(owner:
     assert counts[0] > 10_000
     assert gc.get_freeze_count() == 0
 
+    # The end of the process, which comes after Alembic's command line, looks at nothing of it.
+    command.current(owner.project.config(raiseerr=False))
+    assert gc.get_freeze_count() > 10_000
+    gc.unfreeze()
+
     gc.freeze()  # as servers do before they fork
     command.downgrade(owner.config({}), "base")
     assert gc.get_freeze_count() > 10_000

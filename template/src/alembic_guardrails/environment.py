@@ -54,7 +54,7 @@ def run_migrations(target_metadata: MetaData | Sequence[MetaData], **options: An
     settings = read_settings(config)
     connection: Connection | None = config.attributes.get("connection")
     runner = Runner(settings, target_metadata, options)
-    with reporting(config, runner.activity), collecting_what_is_new():
+    with reporting(config, runner.activity), collecting_what_is_new(config):
         if context.is_offline_mode():
             runner.run_offline(settings.database_url)
         elif connection is not None:
@@ -64,10 +64,11 @@ def run_migrations(target_metadata: MetaData | Sequence[MetaData], **options: An
 
 
 @contextmanager
-def collecting_what_is_new() -> Iterator[None]:
+def collecting_what_is_new(config: Config) -> Iterator[None]:
     """Have Python's collector of garbage look only at what the command makes.
 
-    It would look through all modules several times, which takes a tenth of a long history's time.
+    It would look through all modules several times, which takes a tenth of a long history's time,
+    and once more at the end of the process, which is near on Alembic's command line.
     """
     if gc.get_freeze_count():  # a program's own, which cannot be told apart afterwards
         yield
@@ -76,7 +77,8 @@ def collecting_what_is_new() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not hasattr(config.cmd_opts, "raiseerr"):  # a program that calls Alembic has none
+            gc.unfreeze()
 
 
 class Runner:
