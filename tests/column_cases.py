@@ -17,6 +17,7 @@ from alembic_guardrails.autogenerate import (
     compare_indexes_by_asking,
     compare_type,
     escape_reflected_defaults,
+    find_sequences_together,
     write_expressions_as_they_are,
 )
 from alembic_guardrails.autogenerate.render import render_item
@@ -148,6 +149,7 @@ def context_for(connection: Connection, metadata: MetaData) -> MigrationContext:
     context = MigrationContext.configure(connection, opts=options)
     compare_defaults_by_asking(context)
     compare_indexes_by_asking(context)
+    find_sequences_together(context)
     write_expressions_as_they_are(context)
     escape_reflected_defaults()
     compare_computed_by_asking()

@@ -101,7 +101,33 @@ def test_tables_cost_no_more_statements_than_in_stock_alembic(connection: Connec
     of_ten = count(stock, 12) - count(stock, 2)
     extend_reflection(connection)
 
-    assert count(context_for, 32) - count(context_for, 22) <= of_ten
+    own_of_ten = count(context_for, 32) - count(context_for, 22)
+    assert own_of_ten <= (0 if connection.dialect.name == "postgresql" else of_ten)
+
+
+SEQUENCES = """
+CREATE SEQUENCE shared;
+CREATE TABLE t (id serial, big bigserial, small smallserial, "A b" serial);
+CREATE TABLE "T" (
+    id serial, other int DEFAULT nextval('t_id_seq'), own int DEFAULT nextval('shared')
+)
+"""
+
+
+@pytest.mark.parametrize("connection", ["postgresql"], indirect=True)
+def test_defaults_of_serial_are_left_out_as_by_stock_alembic(connection: Connection) -> None:
+    connection.exec_driver_sql(SEQUENCES)
+
+    def defaults_read(context: MigrationContext) -> dict[str, str]:
+        tables = [table for _, table in compare_metadata(context, sa.MetaData())]
+        columns = [column for table in tables for column in table.columns]
+        return {str(c): str(c.server_default.arg) for c in columns if c.server_default}
+
+    found = defaults_read(MigrationContext.configure(connection))
+    assert found.keys() == {"t.small", "T.other", "T.own"}
+    # Where stock Alembic ends in an error.
+    connection.exec_driver_sql("""CREATE TABLE quoted ("It's" serial)""")
+    assert defaults_read(context_for(connection, sa.MetaData())) == found
 
 
 def clear(connection: Connection) -> None:

@@ -17,6 +17,7 @@ from alembic_guardrails.autogenerate import (
     compare_type,
     escape_reflected_defaults,
     extend_reflection,
+    find_sequences_together,
     reading_quietly,
     render_item,
     tidy,
@@ -134,6 +135,7 @@ class Runner:
                 write_exactly(migration)
             compare_defaults_by_asking(migration)
             compare_indexes_by_asking(migration)
+            find_sequences_together(migration)
             write_expressions_as_they_are(migration)
             name_as_written(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():

@@ -240,6 +240,14 @@ def compare_indexes_by_asking(context: MigrationContext) -> None:
     impl.compare_indexes = compare_indexes
 
 
+def find_sequences_together(context: MigrationContext) -> None:
+    """Have Alembic ask PostgreSQL once which sequences belong to columns."""
+    if context.connection is not None and context.dialect.name == "postgresql":
+        from alembic_guardrails.autogenerate import postgresql
+
+        postgresql.find_sequences_together(context.impl)
+
+
 @cache
 def compare_computed_by_asking() -> None:
     """Have Alembic compare computed columns as `compare.compare_computed` does.

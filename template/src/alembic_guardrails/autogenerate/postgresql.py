@@ -1,11 +1,11 @@
 """What autogenerate needs to know of PostgreSQL."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from alembic_guardrails.autogenerate import escape_parameters
 from alembic_guardrails.autogenerate.describe import NAME, Definitions, IndexComparison
-from sqlalchemy import Column, Connection, Index, text
+from sqlalchemy import BIGINT, INTEGER, Column, Connection, Index, Inspector, Table, text
 from sqlalchemy.types import NullType
 
 # The types that columns were declared with, as PostgreSQL formats them; of one table, or of all.
@@ -53,6 +53,16 @@ PROBED = text("""
     WHERE indrelid = to_regclass(:table)
 """)
 
+# The sequences that belong to a column, named as in the default of the column.
+SEQUENCES = text("""
+    SELECT CAST(CAST(c.oid AS regclass) AS text), attname
+    FROM pg_class c JOIN pg_depend ON objid = c.oid
+    JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+    WHERE relkind = 'S' AND classid = CAST('pg_class' AS regclass) AND refclassid = classid
+""")
+
+NEXTVAL = re.compile(r"nextval\('(.+?)'::regclass\)")
+
 # All that comes before how an index is made: its name, and that of its table.
 HEAD = re.compile(r"CREATE (UNIQUE )?INDEX .*? ON .*? USING ", re.DOTALL)
 UNIQUE = re.compile("^(UNIQUE )?")
@@ -82,6 +92,24 @@ def extend_reflection(connection: Connection) -> None:
         return [((options["schema"], name), indexes) for name, indexes in tables.items()]
 
     dialect.get_multi_indexes = get_multi_indexes
+
+
+def find_sequences_together(impl: Any) -> None:
+    """Have Alembic leave out the defaults of SERIAL without a question about each of them."""
+    ask = impl.autogen_column_reflect
+
+    def autogen_column_reflect(inspector: Inspector, table: Table, column: dict[str, Any]) -> None:
+        default = NEXTVAL.match(str(column.get("default")))
+        if default and isinstance(column["type"], INTEGER | BIGINT):
+            if "owned_sequences" not in inspector.info_cache:
+                rows = cast(Connection, inspector.bind).execute(SEQUENCES)
+                inspector.info_cache["owned_sequences"] = {(name, owner) for name, owner in rows}
+            sequence = default[1].replace("''", "'")
+            if (sequence, column["name"]) in inspector.info_cache["owned_sequences"]:
+                del column["default"]
+        ask(inspector, table, column)
+
+    impl.autogen_column_reflect = autogen_column_reflect
 
 
 def replace_part(index: Any, number: int, part: str) -> None:
