@@ -548,9 +548,12 @@ class Recorder:
     rollback = commit
 
 
-def guard_on(of: type[BaseGuard], connection: Recorder, **values: Any) -> Any:
+def guard_on(
+    of: type[BaseGuard], connection: Recorder, is_callers: bool = False, **values: Any
+) -> Any:
+    config = Config(attributes={"connection": connection} if is_callers else {})
     context = SimpleNamespace(
-        connection=connection, opts={}, config=Config(), on_version_apply_callbacks=()
+        connection=connection, opts={}, config=config, on_version_apply_callbacks=()
     )
     return of(cast(MigrationContext, context), settings(**values), Activity())
 
@@ -562,11 +565,9 @@ def database_error(*arguments: object, **attributes: object) -> DBAPIError:
 
 
 def test_limits_of_mysql_and_mariadb() -> None:
-    values = {"migration_lock_timeout": 0.3, "migration_statement_timeout": 2.5}
-    mysql = guard_on(MySQLGuard, Recorder((5, 50, 0)), **values)
-    mariadb = guard_on(
-        MySQLGuard, Recorder((5, 50, 0), dialect=SimpleNamespace(is_mariadb=True)), **values
-    )
+    values: dict[str, Any] = {"migration_lock_timeout": 0.3, "migration_statement_timeout": 2.5}
+    mysql = guard_on(MySQLGuard, Recorder((5, 50, 0)), is_callers=True, **values)
+    mariadb = guard_on(MySQLGuard, Recorder(dialect=SimpleNamespace(is_mariadb=True)), **values)
 
     common = {"lock_wait_timeout": "1", "innodb_lock_wait_timeout": "120"}
     assert mysql.set_limits() == {**common, "max_execution_time": "2500"}
@@ -577,6 +578,9 @@ def test_limits_of_mysql_and_mariadb() -> None:
         "SESSION max_execution_time = 0"
     )
     assert "RELEASE_LOCK" in mysql.connection.statements[-2]
+    # A session of its own ends, so that nothing in it is asked for and restored.
+    mariadb.release()
+    assert [one.split()[0] for one in mariadb.connection.statements] == ["SET", "SELECT"]
 
 
 @pytest.mark.parametrize("answer", [1, 0, None])

@@ -48,7 +48,6 @@ from sqlalchemy import (
     Table,
     Text,
     event,
-    inspect,
 )
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -68,6 +67,12 @@ TABLE = Table(
     mysql_engine="InnoDB",
     mariadb_engine="InnoDB",
 )
+
+# The database, and whether it has the table.
+PLACE = """
+SELECT DATABASE(), COUNT(*) FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_name = 'alembic_journal'
+"""
 
 # An option of statements that can run twice, so the journal need not count them.
 REPEATABLE = "alembic_repeatable"
@@ -143,10 +148,10 @@ class Journal:
     def __init__(self, connection: Connection, retry: Callable[[Callable[[], None]], None]) -> None:
         self.connection = connection
         self.retry = retry
-        self.exists = inspect(connection).has_table(TABLE.name)
         # A revision can choose another database by USE.
-        database = str(connection.exec_driver_sql("SELECT DATABASE()").scalar())
-        self.table = TABLE.to_metadata(MetaData(), schema=database)
+        database, count = connection.exec_driver_sql(PLACE).one()
+        self.exists = bool(count)
+        self.table = TABLE.to_metadata(MetaData(), schema=str(database))
         self.name = connection.dialect.identifier_preparer.format_table(self.table)
         self.catalog: Catalog | None = None
         self.is_off = True

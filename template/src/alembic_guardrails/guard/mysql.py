@@ -84,9 +84,10 @@ class MySQLGuard(BaseGuard):
             limits["max_statement_time"] = f"{timeout:g}"
         else:  # for SELECT alone
             limits["max_execution_time"] = format_milliseconds(timeout).removesuffix("ms")
-        names = ", ".join(f"@@SESSION.{name}" for name in limits)
-        values = self.connection.exec_driver_sql(f"SELECT {names}").one()
-        self.before = dict(zip(limits, map(str, values), strict=True))
+        if self.is_callers_connection:
+            names = ", ".join(f"@@SESSION.{name}" for name in limits)
+            values = self.connection.exec_driver_sql(f"SELECT {names}").one()
+            self.before = dict(zip(limits, map(str, values), strict=True))
         self.set_variables(limits)
         return limits
 
@@ -94,8 +95,6 @@ class MySQLGuard(BaseGuard):
         """Set variables of the session."""
         values = ", ".join(f"SESSION {name} = {value}" for name, value in limits.items())
         self.connection.exec_driver_sql(f"SET {values}")
-        if not self.in_transaction:
-            self.connection.commit()
 
     def try_lock(self) -> bool:
         result = self.connection.exec_driver_sql(f"SELECT GET_LOCK({self.LOCK_NAME}, 0)").scalar()
@@ -193,7 +192,10 @@ class MySQLGuard(BaseGuard):
         if self.journal:
             self.journal.close()
         self.connection.exec_driver_sql(f"SELECT RELEASE_LOCK({self.LOCK_NAME})")
-        self.set_variables(self.before)
+        if self.is_callers_connection:
+            self.set_variables(self.before)
+            if not self.in_transaction:
+                self.connection.commit()
 
 
 GUARD = MySQLGuard
