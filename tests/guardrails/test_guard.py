@@ -3,6 +3,8 @@
 import logging
 import re
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -588,6 +590,20 @@ def test_the_lock_of_mysql_has_three_answers(answer: int | None) -> None:
     connection = Recorder(answer)
     assert guard_on(MySQLGuard, connection).try_lock() is (answer == 1)
     assert connection.commits == 1
+
+
+def test_mysql_at_head_does_without_the_journal() -> None:
+    guard = guard_on(MySQLGuard, Recorder(True, ("shop", 0)))
+    guard.acquire_lock()
+    guard.after_revisions()
+    guard.release()
+    verbs = [statement.split()[0] for statement in guard.connection.statements]
+    assert verbs == ["SELECT", "SELECT", "COMMIT", "SELECT"]
+
+    script = "import sys, alembic_guardrails.guard.mysql; print(*sys.modules)"
+    modules = subprocess.run((sys.executable, "-c", script), check=True, capture_output=True).stdout
+    assert b"alembic_guardrails.guard.base" in modules
+    assert b"alembic_guardrails.guard.journal" not in modules
 
 
 @pytest.mark.parametrize("code", [1205, 1213])

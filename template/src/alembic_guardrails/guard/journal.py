@@ -68,12 +68,6 @@ TABLE = Table(
     mariadb_engine="InnoDB",
 )
 
-# The database, and whether it has the table.
-PLACE = """
-SELECT DATABASE(), COUNT(*) FROM information_schema.tables
-WHERE table_schema = DATABASE() AND table_name = 'alembic_journal'
-"""
-
 # An option of statements that can run twice, so the journal need not count them.
 REPEATABLE = "alembic_repeatable"
 
@@ -142,16 +136,22 @@ class SkippedResult(CursorResult[Any]):
 class Journal:
     """Lets an interrupted revision continue at the statement where it stopped.
 
-    `retry` calls a function again for as long as a lock is not available.
+    `exists` says whether the database has the table. `retry` calls a function again for as long as
+    a lock is not available.
     """
 
-    def __init__(self, connection: Connection, retry: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        database: str,
+        exists: bool,
+        retry: Callable[[Callable[[], None]], None],
+    ) -> None:
         self.connection = connection
+        self.exists = exists
         self.retry = retry
         # A revision can choose another database by USE.
-        database, count = connection.exec_driver_sql(PLACE).one()
-        self.exists = bool(count)
-        self.table = TABLE.to_metadata(MetaData(), schema=str(database))
+        self.table = TABLE.to_metadata(MetaData(), schema=database)
         self.name = connection.dialect.identifier_preparer.format_table(self.table)
         self.catalog: Catalog | None = None
         self.is_off = True

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from alembic_guardrails.errors import error_code, reason
 from alembic_guardrails.guard.base import (
@@ -13,16 +13,17 @@ from alembic_guardrails.guard.base import (
     format_milliseconds,
     retry,
 )
-from alembic_guardrails.guard.catalog import LOCK_ERRORS
 from alembic_guardrails.guard.failure import (
     CONNECTION_LOST,
     DATABASE_FULL,
     NO_PRIVILEGE,
     READ_ONLY,
 )
-from alembic_guardrails.guard.journal import WAYS_OUT, Journal
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    from alembic_guardrails.guard.journal import Journal
 
 # ER_GTID_UNSAFE_NON_TRANSACTIONAL_TABLE, which says what is wrong, but not what to do.
 MIXED_ENGINES = (
@@ -57,6 +58,13 @@ CHANGE = re.compile(
 )
 
 
+# The database, and whether it has the table of the journal.
+PLACE = """
+SELECT DATABASE(), COUNT(*) FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_name = 'alembic_journal'
+"""
+
+
 class MySQLGuard(BaseGuard):
     """A lock of the server, and a journal, because every change of a table commits."""
 
@@ -71,7 +79,8 @@ class MySQLGuard(BaseGuard):
         (2006, 2013, 1053, 1317, 1927): CONNECTION_LOST,
         (1785,): MIXED_ENGINES,
     }
-    journal: Journal | None = None
+    # There is one as soon as there is something to read in it, or a revision to run.
+    journal: "Journal | None" = None
 
     def set_limits(self) -> dict[str, str]:
         timeout = self.settings.migration_statement_timeout
@@ -104,11 +113,23 @@ class MySQLGuard(BaseGuard):
 
     def acquire_lock(self) -> None:
         super().acquire_lock()
-        self.journal = Journal(self.connection, self.retry)
+        self.database, self.has_journal = self.connection.exec_driver_sql(PLACE).one()
+        if self.has_journal:
+            self.open_journal()
+
+    def open_journal(self) -> None:
+        """Open the journal; a command that runs no revision does without what it needs."""
+        from alembic_guardrails.guard.journal import Journal
+
+        place = str(self.database), bool(self.has_journal)
+        self.journal = self.journal or Journal(self.connection, *place, self.retry)
+
+    def before_revision(self) -> None:
+        self.open_journal()
 
     def run_revision(self, step: str, migrate: Callable[[], None]) -> None:
         self.step = step
-        journal = cast(Journal, self.journal)
+        journal = cast("Journal", self.journal)
         with nullcontext() if self.is_stamp else journal.kept(step, self.is_repeatable):
             migrate()
 
@@ -130,6 +151,8 @@ class MySQLGuard(BaseGuard):
             try:
                 self.execute_change(execute)
             except Exception as error:
+                from alembic_guardrails.guard.catalog import LOCK_ERRORS
+
                 if error_code(error) not in LOCK_ERRORS:
                     raise
                 raise LockNotAvailableError(str(getattr(error, "orig", error))) from error
@@ -148,7 +171,7 @@ class MySQLGuard(BaseGuard):
         except Exception as error:
             if not refuses_dates(statement, error):
                 raise
-            off = cast(Journal, self.journal).off
+            off = cast("Journal", self.journal).off
             with off():
                 if not has_dates(self.connection, error):
                     raise
@@ -156,10 +179,10 @@ class MySQLGuard(BaseGuard):
                 execute()
 
     def after_revisions(self) -> None:
-        journal = cast(Journal, self.journal)
-        if self.is_stamp:
-            journal.forget()
-        journal.expect_end()
+        if self.journal:
+            if self.is_stamp:
+                self.journal.forget()
+            self.journal.expect_end()
         # A caller's rollback would undo only rows, so alembic_version would be wrong afterwards.
         self.connection.exec_driver_sql("COMMIT")
 
@@ -170,6 +193,8 @@ class MySQLGuard(BaseGuard):
     def advise(self, error: Exception) -> str:
         advice = super().advise(error)
         if advice in ("", MIXED_ENGINES) and self.journal and self.journal.obstacle:
+            from alembic_guardrails.guard.journal import WAYS_OUT
+
             ways = f"Then {WAYS_OUT}. The revision does not continue by itself."
             return f"{advice} {ways}".strip()
         is_of_database = isinstance(error, DBAPIError)
