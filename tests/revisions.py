@@ -30,6 +30,9 @@ BEFORE = [
     "CREATE VIEW calls AS SELECT f() AS n",
     "CREATE TABLE pair (id INT PRIMARY KEY, x INT, y INT)",
     "INSERT INTO pair VALUES (1, 10, 20)",
+    # An index is a shorter way to all ids than this table is.
+    "CREATE TABLE wide (id INT PRIMARY KEY AUTO_INCREMENT, n INT, name VARCHAR(50))",
+    "INSERT INTO wide (n) VALUES (3), (2), (1)",
     *(f"CREATE TABLE old{number} (id INT PRIMARY KEY, n INT)" for number in range(8)),
     *(f"INSERT INTO old{number} VALUES (1, {number})" for number in range(8)),
 ]
@@ -478,6 +481,26 @@ op.execute("COMMIT")
 op.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 op.execute("UPDATE log SET n = n + 1")
 ---
+first = bind.scalar(text("SELECT id FROM wide LIMIT 1"))
+op.execute("CREATE INDEX w{i} ON wide (n)")
+op.execute("CREATE TABLE first{i} (n INT)")
+op.execute(f"INSERT INTO first{i} VALUES ({{first}})")
+---
+first = bind.execute(text("SELECT id FROM wide")).first()[0]
+op.execute("UPDATE wide SET n = -n")
+op.execute("CREATE TABLE first{i} (n INT)")
+op.execute(f"INSERT INTO first{i} VALUES ({{first}})")
+---
+op.execute("INSERT INTO log (n) SELECT n FROM c LIMIT 1")
+op.execute("UPDATE wide SET name = '{i}' LIMIT 2")
+op.execute("CREATE TABLE limit{i} (n INT)")
+op.execute("DELETE FROM wide WHERE n > 1 LIMIT 1")
+---
+op.execute("CREATE TABLE number{i} (id INT PRIMARY KEY AUTO_INCREMENT, n INT)")
+op.execute("INSERT INTO number{i} (n) VALUES (1), (2)")
+op.execute("CREATE TABLE refers{i} (n INT)")
+op.execute("INSERT INTO refers{i} SELECT MAX(id) FROM number{i}")
+---
 n = bind.scalar(text("SELECT COUNT(*) FROM log"))
 op.execute("SET @s{i} = 1")
 bind.execute(text("INSERT INTO log (n) SELECT @s{i} + :n"), {{"n": n}})
@@ -588,6 +611,7 @@ KINDS = {
     "a check without a name": r"ADD CHECK|CheckConstraint",
     "a program": r"CREATE (?:FUNCTION|PROCEDURE|TRIGGER|VIEW|OR REPLACE VIEW)",
     "a query before what it would see": r"n = bind\.scalar|get_table_names|get_columns",
+    "a limit": r"LIMIT",
     "a transaction by hand": r'"(?:COMMIT|ROLLBACK|START TRANSACTION)"|bind\.commit|begin_nested',
     "another connection": r"create_engine",
     "an error that is caught": r"except ",

@@ -127,10 +127,16 @@ class Catalog:
         """The columns that change with any other column of their row."""
         return {name for kind, name, _ in self.rows if kind == "touched"}
 
+    @cached_property
+    def indexes(self) -> list[tuple[str, str, str]]:
+        """The columns of indexes, which do not change while statements are skipped."""
+        return self.read(INDEXES)
+
     def moves_rows(self, tables: set[str], columns: set[str]) -> bool:
         """Whether an index has one of these columns of tables, or what is computed of one."""
-        rows = self.read(INDEXES)
-        indexed = {text.lower() for kind, name, text in rows if kind == "index" and name in tables}
+        indexed = {
+            text.lower() for kind, name, text in self.indexes if kind == "index" and name in tables
+        }
         behind = (item for name in indexed for item in self.programs.get(name, ()))
         indexed |= {name for item in behind for name in identifiers(item)}
         return "" in indexed or bool(indexed & columns)
