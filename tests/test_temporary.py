@@ -203,6 +203,13 @@ class Administrator:
             row = cursor.fetchone()
         return row and row[0]
 
+    def read(self, query: str) -> object:
+        """Return the first row of a query of PostgreSQL."""
+        arguments = self.server.url.translate_connect_args(username="user", database="dbname")
+        with psycopg.connect(**arguments) as connection:
+            written = query.format(database=self.name, user=self.user)
+            return connection.execute(written.encode()).fetchone()
+
     def drop(self) -> None:
         """Drop the database and the user."""
         self.server.drop_database(self.name)
@@ -380,6 +387,7 @@ OUTSIDE = {
             "CALL p()",
         ],
         ["SET GLOBAL max_connections = 99"],
+        ["FLUSH TABLES WITH READ LOCK"],
     ],
 }
 
@@ -425,3 +433,80 @@ def test_nothing_outside_of_a_temporary_database_is_changed(
     said = drift(["CREATE USER nobody_else", f"GRANT SELECT ON {name}.customers TO nobody_else"])
     assert "is what the migrations make it" in said
     assert administrator.ask("SELECT name FROM customers") == "Ada"
+
+
+# What is about roles and settings does not run in a temporary database.
+LEFT_OUT = [
+    "ALTER ROLE {user} CONNECTION LIMIT 3",
+    "CREATE ROLE {user}_more",
+    "GRANT SELECT ON customers TO {user}_more",
+    "GRANT pg_monitor TO {user}",
+    "GRANT CONNECT ON DATABASE {name} TO pg_monitor",
+    "ALTER DATABASE {name} SET work_mem = '9MB'",
+    "COMMENT ON ROLE {user} IS 'changed'",
+]
+
+# These stay inside.
+INSIDE = [
+    "GRANT SELECT ON customers TO {user}",
+    "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{user}')"
+    " THEN CREATE ROLE {user}; END IF; END $$",
+    "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET work_mem = 9000'; END $$",
+]
+
+FAR = [
+    ["ALTER DATABASE {name} CONNECTION LIMIT 3"],
+    ["DO $$ BEGIN ALTER ROLE {user} CONNECTION LIMIT 4; END $$"],
+    ["DO $$ BEGIN ALTER DATABASE {name} SET work_mem = '7MB'; END $$", "COMMIT"],
+    [
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'ALTER ROLE {user} CONNECTION LIMIT 5'",
+        "SELECT f()",
+    ],
+    ["COPY (SELECT 1) TO PROGRAM 'cat > /dev/null'"],
+]
+
+# All that belongs to a server and not to one of its databases; others come and go in parallel.
+OF_SERVER = """
+    SELECT (SELECT to_jsonb(r) FROM pg_authid r WHERE rolname = '{user}'),
+        (SELECT count(*) FROM pg_authid WHERE rolname ~ '^{user}'),
+        (SELECT to_jsonb(d) - 'datfrozenxid' FROM pg_database d WHERE datname = '{database}'),
+        (SELECT jsonb_agg(s) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase
+            WHERE datname = '{database}'),
+        (SELECT count(*) FROM pg_auth_members WHERE member::regrole::text = '{user}'),
+        (SELECT description FROM pg_shdescription
+            WHERE classoid = 'pg_authid'::regclass AND objoid = '{user}'::regrole)
+"""
+
+
+@pytest.mark.parametrize(("backend", "case"), [("postgresql", Case(is_superuser=True))], ids=["pg"])
+def test_nothing_of_the_server_is_changed_from_a_temporary_database(
+    odd: Project, administrator: Administrator
+) -> None:
+    """The revision has run on no database."""
+
+    def write(up: list[str], down: list[str]) -> None:
+        names = {"name": administrator.name, "user": administrator.user}
+        written = [[statement.format(**names) for statement in part] for part in (up, down)]
+        text = REVISION.format(up=written[0], down=written[1])
+        revision = odd.path / "migrations" / "versions" / "0003_server.py"
+        revision.write_text(text.replace('"0002"', '"0003"').replace('"0001"', '"0002"'), "utf-8")
+
+    odd.run("alembic", "upgrade", "head")
+    before = administrator.read(OF_SERVER)
+    write(LEFT_OUT + INSIDE, LEFT_OUT)
+    plan = odd.run("migrations", "plan")
+    assert "CONNECTION LIMIT 3" in plan
+    assert "Can it be taken back? Yes." in plan
+    assert administrator.read(OF_SERVER) == before
+    for statements in FAR:
+        write(statements, [])
+        said = odd.run("migrations", "plan", check=False)
+        assert said.startswith("FAILED: Revision 0003 may change more than its database"), said
+        write(INSIDE, statements)
+        said = odd.run("migrations", "plan")
+        assert "No: Revision 0003 may change more than its database" in said, said
+        assert administrator.read(OF_SERVER) == before
+
+    write(LEFT_OUT[:1], [])
+    odd.run("alembic", "upgrade", "head")
+    assert administrator.read(OF_SERVER) != before

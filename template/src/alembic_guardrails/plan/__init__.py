@@ -18,6 +18,7 @@ from alembic_guardrails.dialects import module_for
 from alembic_guardrails.errors import reason
 from alembic_guardrails.output import Finding, Span, span_of_frame
 from alembic_guardrails.revisions import OWN_TABLES
+from alembic_guardrails.sandbox import confined
 from alembic_guardrails.schema import snapshot
 from alembic_guardrails.statements import Kind, Statement, split
 from alembic_guardrails.temporary.build import build_schema
@@ -158,6 +159,7 @@ class Observer:
         self.watcher = module.Watcher(connection)
         self.planned: list[PlannedRevision] = []
         self.is_in_revision = self.is_looking = False
+        self.running = ""
 
     @contextmanager
     def observing(self, script: Script) -> Iterator[None]:
@@ -192,6 +194,7 @@ class Observer:
     def before(self, connection: Connection, cursor: Any, sql: str, *more: Any) -> None:
         """Look at the database before a statement of the revision."""
         if self.is_watched(sql):
+            self.running = sql
             self.look(partial(self.watcher.before, sql))
 
     def after(self, connection: Connection, cursor: Any, sql: str, *more: Any) -> None:
@@ -199,8 +202,9 @@ class Observer:
         if self.is_watched(sql):
             effects = self.look(partial(self.watcher.after, sql))
             revision = self.planned[-1]
-            span = find_span(revision.path)
-            revision.statements.append(Planned(" ".join(sql.split()), effects, span))
+            # As the revision has it, not what ran in its place.
+            words = " ".join(self.running.split())
+            revision.statements.append(Planned(words, effects, find_span(revision.path)))
 
     def is_watched(self, sql: str) -> bool:
         """Whether a statement is the revision's own, and not the guard's or this object's."""
@@ -248,7 +252,8 @@ def take_back(
             revision.way_back = f"not tried, because {blocked} cannot be taken back"
             continue
         try:
-            command.downgrade(trial, f"{revision.revision}-1")
+            with confined(connection, [revision.revision]):
+                command.downgrade(trial, f"{revision.revision}-1")
         except Exception as error:  # whatever a revision raises is the answer
             blocked = revision.revision
             revision.way_back = f"no: {reason(error) or type(error).__name__}"

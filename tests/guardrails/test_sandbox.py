@@ -1,13 +1,13 @@
-"""Statements that change another database, on servers where that is possible."""
+"""Statements of revisions that reach more than the database in which they run."""
 
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.util import CommandError
+from alembic_guardrails.sandbox import confined, postgresql
+from alembic_guardrails.sandbox.mysql import is_about_accounts, is_contained, other_database
 from alembic_guardrails.statements import split
-from alembic_guardrails.temporary.build import other_database, refusing_other_databases
-from alembic_guardrails.temporary.contained import is_about_accounts, is_contained
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,6 +120,7 @@ CONTAINED = [
     "SET SESSION sql_mode = '', @a = @@GLOBAL.sql_mode",
     "SET NAMES utf8mb4",
     "LOCK TABLES t WRITE",
+    "FLUSH PRIVILEGES",
     "ANALYZE TABLE t",
     "LOAD DATA LOCAL INFILE 'x' INTO TABLE t",
     "CREATE DEFINER=`a`@`%` TRIGGER g AFTER INSERT ON t FOR EACH ROW SET @a = 1",
@@ -141,6 +142,11 @@ FAR = [
     "SELECT 1 INTO OUTFILE 'x'",
     "TABLE t INTO OUTFILE 'x'",
     "WITH a AS (SELECT 1) SELECT * FROM a INTO DUMPFILE 'x'",
+    "FLUSH TABLES WITH READ LOCK",
+    "FLUSH LOCAL TABLES",
+    "LOCK INSTANCE FOR BACKUP",
+    "BEGIN NOT ATOMIC FLUSH TABLES WITH READ LOCK; END",
+    "IF 1 THEN LOCK INSTANCE FOR BACKUP; END IF",
     "KILL 5",
     "SHUTDOWN",
     "RESET MASTER",
@@ -192,7 +198,7 @@ def test_what_is_about_accounts(sql: str) -> None:
 def test_another_engine_can_only_read(tmp_path: Path) -> None:
     here, there = (sa.create_engine(f"sqlite:///{tmp_path / name}") for name in ("a", "b"))
     with here.connect() as connection, there.connect() as other:
-        with refusing_other_databases(connection, ["r1"]):
+        with confined(connection, ["r1"]):
             other.exec_driver_sql("SELECT 1")
             connection.exec_driver_sql("CREATE TABLE a (n INT)")
             with pytest.raises(CommandError, match=r"^Revision r1 writes over a connection of its"):
@@ -203,3 +209,87 @@ def test_another_engine_can_only_read(tmp_path: Path) -> None:
 @given(st.text(st.sampled_from("other.`'\"; \n/*-#UPDATE(")))
 def test_no_text_is_too_odd(text: str) -> None:
     assert other_database(text, NAMES).casefold() in ("", "other")
+
+
+def test_another_file_is_not_attached(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'a'}")
+    with engine.connect() as connection, confined(connection, ["r1"]):
+        connection.exec_driver_sql("CREATE TABLE a (n INT)")
+        for far in (f"ATTACH '{tmp_path / 'b'}' AS b", f"VACUUM INTO '{tmp_path / 'b'}'"):
+            with pytest.raises(CommandError, match=r"^Revision r1 may change more than its dat"):
+                connection.exec_driver_sql(far)
+    assert not (tmp_path / "b").exists()
+
+
+# Statements of PostgreSQL.
+INSIDE = [
+    "CREATE UNLOGGED TABLE t (role int, system int)",
+    "CREATE UNIQUE INDEX i ON t (role)",
+    "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE USER MAPPING FOR ada SERVER s",
+    "CREATE MATERIALIZED VIEW v AS SELECT 1",
+    "CREATE PUBLICATION p",
+    "ALTER TABLE t OWNER TO ada",
+    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO ada",
+    "COMMENT ON COLUMN t.role IS 'x'",
+    "DROP OPERATOR FAMILY IF EXISTS o USING btree",
+    "TRUNCATE t",
+    "GRANT SELECT ON t TO ada",
+    "GRANT USAGE ON SCHEMA s TO ada",
+    "COPY t FROM STDIN",
+    "COPY t TO STDOUT",
+    "REFRESH MATERIALIZED VIEW v",
+    "SET LOCAL ROLE ada",
+    "SELECT 1 INTO t",
+    "WITH a AS (SELECT 1) INSERT INTO t SELECT * FROM a",
+    "DO 'BEGIN END'",
+    "LOCK TABLE t",
+]
+
+OF_SERVER = [
+    "CREATE ROLE ada",
+    "ALTER USER ada PASSWORD 'b'",
+    "DROP GROUP ada",
+    "ALTER ROLE ada IN DATABASE shop SET work_mem = '9MB'",
+    "GRANT ada TO bob",
+    "REVOKE ALL ON DATABASE shop FROM PUBLIC",
+    "GRANT SET ON PARAMETER work_mem TO ada",
+    "ALTER DATABASE shop SET work_mem = '9MB'",
+    "ALTER SYSTEM SET work_mem = '9MB'",
+    'COMMENT ON DATABASE "shop" IS NULL',
+    "SECURITY LABEL FOR x ON ROLE ada IS 'y'",
+]
+
+REACHING = [
+    "CREATE DATABASE shop",
+    "DROP DATABASE IF EXISTS shop",
+    "ALTER DATABASE shop RENAME TO b",
+    "CREATE TABLESPACE s LOCATION '/x'",
+    "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p",
+    "COPY t TO '/x'",
+    "COPY t FROM PROGRAM 'x'",
+    "DROP OWNED BY ada",
+    "CHECKPOINT",
+    "nonsense",
+]
+
+
+@pytest.mark.parametrize("sql", INSIDE)
+def test_what_stays_in_a_database_of_postgresql(sql: str) -> None:
+    [statement] = split(sql, "postgresql")
+
+    assert postgresql.is_contained(statement)
+    assert not postgresql.is_about_server(statement)
+
+
+@pytest.mark.parametrize("sql", OF_SERVER)
+def test_what_is_about_the_server_of_postgresql(sql: str) -> None:
+    assert all(map(postgresql.is_about_server, split(sql, "postgresql")))
+
+
+@pytest.mark.parametrize("sql", REACHING)
+def test_what_may_change_the_server_of_postgresql(sql: str) -> None:
+    [statement] = split(sql, "postgresql")
+
+    assert not postgresql.is_about_server(statement)
+    assert not postgresql.is_contained(statement)
