@@ -89,8 +89,20 @@ mysql: ban-lock-table
     op.execute('LOCK TABLES invoices WRITE')
 postgresql: rewriting-table
     op.execute('VACUUM FULL invoices')
+mysql: ban-lock-table
+    op.execute('FLUSH TABLES WITH READ LOCK')
 mysql: rewriting-table
     op.execute('OPTIMIZE TABLE invoices')
+mysql: rewriting-table
+    op.execute('ALTER TABLE invoices PARTITION BY HASH (id) PARTITIONS 4')
+mysql: index-stops-writers
+    op.execute('ALTER TABLE customers ADD FULLTEXT INDEX i (name)')
+mysql: index-stops-writers
+    op.create_index('i', 'customers', ['name'], mysql_prefix='FULLTEXT', mariadb_prefix='FULLTEXT')
+mysql: adding-field-with-default
+    op.execute('ALTER TABLE invoices ADD COLUMN n INT AS (number + 1) STORED')
+mysql: adding-field-with-default
+    op.execute('ALTER TABLE invoices ADD COLUMN n VARCHAR(36) DEFAULT (uuid())')
 mysql: rewriting-table
     op.execute('ALTER TABLE invoices ENGINE=InnoDB')
 sqlite: rewriting-table

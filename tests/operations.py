@@ -223,6 +223,11 @@ OPERATIONS = [
         f"{RESERVED}, reads all rows",
     ),
     Operation(
+        "create a full-text index",
+        "CREATE FULLTEXT INDEX ft_code ON parents (code)",
+        *("", *(["parents: metadata lock, writers, ALGORITHM=INPLACE, writes all rows anew"] * 2)),
+    ),
+    Operation(
         "create an index concurrently",
         "CREATE INDEX CONCURRENTLY ix_code ON parents (code)",
         "parents: ShareUpdateExclusiveLock, nobody, concurrently, reads all rows",

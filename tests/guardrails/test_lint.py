@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lint_output import DATABASES as DATABASES_WITH_OUTPUT
 from lint_output import outputs, stored
-from lint_seeds import SAFE, UNSAFE, revision_text, seeds
+from lint_seeds import SAFE, UNSAFE, plain_text, revision_text, seeds
+from operations import OPERATIONS
 
 from .conftest import Project
 from .offline_revisions import offline_context, write_script
@@ -463,3 +464,23 @@ def test_what_is_printed_is_as_stored(
     monkeypatch.chdir(tmp_path)
 
     assert "\n".join(outputs(dialect)) == stored(dialect).read_text(encoding="utf-8")
+
+
+# How `plan` says that a statement stops everyone who writes, for longer than a moment.
+STOPS = re.compile(r"lock, (?:readers and )?writers(?! of|, for a moment)")
+STOPPING = [
+    pytest.param(dialect, operation.statement(dialect), id=f"{dialect}-{operation.name}")
+    for dialect in MYSQL
+    for operation in OPERATIONS
+    if STOPS.search(operation.expected(dialect))
+]
+
+
+@pytest.mark.parametrize(("dialect", "statement"), STOPPING)
+def test_what_stops_writers_on_a_server_is_found(
+    tmp_path: Path, dialect: str, statement: str
+) -> None:
+    """A test of `plan` finds on the server itself what stops whom."""
+    text = plain_text("seed", "before", f"op.execute({statement!r})")
+
+    assert findings(tmp_path, dialect, text)

@@ -131,7 +131,10 @@ def fill_default(rule: Rule, step: Step, reading: Reading) -> Help:
     subject = read_subject(step)
     operation = step.operation
     if not isinstance(operation, ops.AddColumnOp):
-        return fill_serial(subject, rule, reading)
+        is_serial = is_postgresql(reading)
+        return (
+            fill_serial(subject, rule, reading) if is_serial else accept_small(rule, step, reading)
+        )
     column = operation.column
     default = column.server_default
     if isinstance(default, Identity):
@@ -626,7 +629,9 @@ def drop_type(rule: Rule, step: Step, reading: Reading) -> Help:
 
 def accept_unless_alone(rule: Rule, step: Step, reading: Reading) -> Help:
     """Keep the statement, unless it cannot run in a migration at all."""
-    is_alone = re.match(r"VACUUM\b|LOCK\s+TABLES\b", text_of(step), re.IGNORECASE)
+    is_alone = re.match(
+        r"VACUUM\b|FLUSH\b|LOCK\s+(?:INSTANCE|TABLES)\b", text_of(step), re.IGNORECASE
+    )
     return Help(rule.advice) if is_alone else accept_small(rule, step, reading)
 
 

@@ -37,15 +37,19 @@ COLUMN = rf"(?:COLUMN\s+)?(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?P<column>{NAME})"
 CONSTRAINT = re.compile(
     ALTER + rf"(?:ADD|DROP)\s+CONSTRAINT\s+(?:IF\s+EXISTS\s+)?(?P<constraint>{NAME})", re.IGNORECASE
 )
-KEYWORDS = r"(?:CHECK|CONSTRAINT|FOREIGN|INDEX|KEY|PARTITION|PRIMARY|UNIQUE)\b"
+KEYWORDS = r"(?:CHECK|CONSTRAINT|FOREIGN|FULLTEXT|INDEX|KEY|PARTITION|PRIMARY|SPATIAL|UNIQUE)\b"
+KIND = r"(?:(?:FULLTEXT|SPATIAL|UNIQUE)\s+)?"
 ALTERED = re.compile(
     ALTER + rf"(?:ADD|ALTER|CHANGE|DROP|MODIFY|RENAME)\s+(?!{KEYWORDS}|TO\b|AS\b){COLUMN}",
     re.IGNORECASE,
 )
 INDEX = re.compile(
-    r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"
+    rf"CREATE\s+{KIND}INDEX\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"
     rf"(?P<index>{NAME})\s+ON\s+(?:ONLY\s+)?{TABLE}",
     re.IGNORECASE,
+)
+ADDED_INDEX = re.compile(
+    ALTER + rf"ADD\s+{KIND}(?:INDEX|KEY)\s+(?P<index>{NAME})\s*\(", re.IGNORECASE
 )
 OF_TABLE = re.compile(
     rf"{ALTER}"
@@ -362,7 +366,7 @@ def subject_of_sql(text: str) -> Subject:
         )
     if match := ALTERED.match(text):
         return Subject(*split_name(match["table"]), unquote(match["column"]))
-    if match := INDEX.match(text):
+    if match := INDEX.match(text) or ADDED_INDEX.match(text):
         return Subject(*split_name(match["table"]), other=f"index {unquote(match['index'])}")
     if match := OBJECT.match(text):
         return Subject(other=f"{match['kind'].lower()} {unquote(match['name'])}")

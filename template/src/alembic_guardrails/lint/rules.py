@@ -4,6 +4,7 @@ Names are squawk's where a rule means the same (https://squawkhq.com/docs/rules)
 comment `# allow: rule` fits all databases.
 """
 
+import re
 from collections.abc import Iterator
 
 from alembic.operations import ops
@@ -25,6 +26,9 @@ CHECK_LATER = (
 )
 
 ALTER = r"ALTER\s+TABLE\b.*\b"
+
+# https://dev.mysql.com/doc/refman/8.4/en/innodb-online-ddl-operations.html
+FULL_TEXT = r"(?:FULLTEXT|SPATIAL)\b"
 
 LOCKING = {("ALTER", "TABLE"), ("DROP", "TABLE"), ("LOCK", "TABLE")}
 
@@ -128,6 +132,15 @@ def adds_unique(step: Step, dialect: Dialect) -> bool:
     return False
 
 
+def adds_full_text_index(step: Step, dialect: Dialect) -> bool:
+    """FULLTEXT or SPATIAL over rows that are there, which MySQL builds with LOCK=SHARED."""
+    match step.operation:
+        case ops.CreateIndexOp(kw=options):
+            prefix = str(options.get(f"{dialect.name}_prefix", ""))
+            return bool(re.match(FULL_TEXT, prefix, re.IGNORECASE))
+    return False
+
+
 def writing_steps(reading: Reading) -> list[Step]:
     """Return the steps that do more than read."""
     return [step for step in reading.steps if not step.only_reads]
@@ -226,6 +239,7 @@ RULES = (
         " in batches",
         operation=adds_default,
         statement=ALTER + r"ADD\b.*\b(?:small|big)?serial\b",
+        statement_without_squawk=ALTER + r"ADD\b.*(?:\b(?:STORED|PERSISTENT)\b|\bDEFAULT\s*\()",
         remedy=remedies.fill_default,
         example="op.add_column('customers', sa.Column('seen_at', sa.DateTime, "
         "server_default=sa.text('clock_timestamp()')))",
@@ -326,7 +340,7 @@ RULES = (
         "ban-lock-table",
         "everyone waits for {subject} until the revision ends",
         "leave the lock out, and change a few rows at a time with backfill()",
-        statement=r"LOCK\s+TABLES?\b",
+        statement=r"LOCK\s+(?:TABLES?|INSTANCE)\b|FLUSH\s+(?:\w+\s+)?TABLES\b",
         remedy=remedies.accept_unless_alone,
         example="op.execute('LOCK TABLE invoices IN EXCLUSIVE MODE')",
         databases=("postgresql", "mysql"),
@@ -381,6 +395,17 @@ RULES = (
         example="op.create_unique_constraint('uq_customers_name', 'customers', ['name'])",
     ),
     Rule(
+        "index-stops-writers",
+        "nobody can write to the table while {subject} is built",
+        "build it when few sessions write",
+        operation=adds_full_text_index,
+        statement_without_squawk=rf"CREATE\s+{FULL_TEXT}|{ALTER}ADD\s+{FULL_TEXT}",
+        remedy=remedies.accept_small,
+        example="op.create_index('ix_customers_name', 'customers', ['name'],"
+        " mysql_prefix='FULLTEXT')",
+        databases=("mysql",),
+    ),
+    Rule(
         "mixing-data-and-schema",
         "readers wait for the table that was changed until these rows are changed, too",
         "change rows in a revision of their own",
@@ -427,7 +452,8 @@ RULES = (
         "leave it out of the revision, and run it when nobody needs the table",
         statement=r"VACUUM\s*(?:$|INTO\b|\(?\s*FULL\b)|CLUSTER\b|OPTIMIZE\b|"
         + ALTER
-        + r"(?:ENGINE\b|FORCE\b|CONVERT\s+TO\b|SET\s+(?:LOGGED|UNLOGGED|TABLESPACE)\b)",
+        + r"(?:ENGINE\b|FORCE\b|CONVERT\s+TO\b|SET\s+(?:LOGGED|UNLOGGED|TABLESPACE)\b"
+        r"|PARTITION\s+BY\b|REMOVE\s+PARTITIONING\b|(?:COALESCE|REORGANIZE)\s+PARTITION\b)",
         remedy=remedies.accept_unless_alone,
         example="op.execute('ALTER TABLE invoices SET UNLOGGED')",
     ),
