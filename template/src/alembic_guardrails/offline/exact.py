@@ -1,9 +1,12 @@
 """SQL of offline mode that does what the revision does with a database.
 
 Alembic writes four spaces for a tab, also in values, and leaves out the parameters of a statement
-that a revision executes on `op.get_bind()`: SQLite takes NULL for each.
+that a revision executes on `op.get_bind()`: SQLite takes NULL for each. SQLAlchemy writes bytes as
+a text, and NULL for what JSON calls null. Of a line end of Windows, the programs `sqlite3`,
+`mariadb` and `mysql` read half.
 """
 
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -11,17 +14,19 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from alembic_guardrails._alembic import rewrite_offline
 from alembic_guardrails.statements import tokens
+from sqlalchemy import BINARY, VARBINARY, BindParameter, Dialect, LargeBinary
+
+ADVICE = "or run it without --sql."
 
 
 def write_exactly(context: MigrationContext) -> None:
-    """Have the SQL of a context keep tabs in values, and refuse what would lose parameters."""
+    """Have the SQL of a context keep values as they are, and refuse what would lose some."""
 
-    def keep_tabs(statement: str) -> str:
-        parts = tokens(statement, context.dialect.name) if "\t" in statement else ()
-        is_value = any("\t" in token.text for token in parts)
-        return statement if is_value else statement.replace("\t", "    ")
+    def rewrite(statement: str) -> str:
+        return keep_line_ends(keep_tabs(statement, context.dialect.name), context.dialect.name)
 
-    rewrite_offline(context, keep_tabs)
+    rewrite_offline(context, rewrite)
+    write_values_exactly(context.dialect)
     connection: Any = context.connection
     execute = connection.execute
 
@@ -31,8 +36,67 @@ def write_exactly(context: MigrationContext) -> None:
             raise CommandError(
                 "What a connection executes with parameters cannot be written as SQL, because they"
                 " would be lost. Write op.execute(statement.values(...)) or"
-                " op.execute(text.bindparams(...)) in the revision, or run it without --sql."
+                f" op.execute(text.bindparams(...)) in the revision, {ADVICE}"
             )
         return execute(statement, parameters, **options)
 
     connection.execute = checked
+
+
+def keep_tabs(statement: str, dialect: str) -> str:
+    """Write spaces for tabs, as Alembic does, but where a value has one."""
+    parts = tokens(statement, dialect) if "\t" in statement else ()
+    is_value = any("\t" in token.text for token in parts)
+    return statement if is_value else statement.replace("\t", "    ")
+
+
+def keep_line_ends(statement: str, dialect: str) -> str:
+    """Write the line ends of Windows in values so that programs read them whole.
+
+    Raises:
+        CommandError: SQLite has no way to write one.
+    """
+    if dialect == "postgresql" or "\r\n" not in statement:
+        return statement
+    for token in [*tokens(statement, dialect)][::-1]:
+        if token.kind != "string" or "\r\n" not in token.text:
+            continue
+        if dialect == "sqlite":
+            raise CommandError(
+                r"A value with the line end \r\n cannot be written as SQL: the program sqlite3"
+                r" would read \n. Write char(13) for \r in an expression of SQL in the revision,"
+                f" {ADVICE}"
+            )
+        escaped = token.text.replace("\r\n", "\\r\n")
+        statement = statement[: token.begin] + escaped + statement[token.end :]
+    return statement
+
+
+class ExactBinary(LargeBinary):
+    """Writes bytes as the literal that the database has for them."""
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        """Return what writes bytes as SQL."""
+        form = r"'\x{}'" if dialect.name == "postgresql" else "x'{}'"
+        return lambda value: form.format(memoryview(value).hex())
+
+
+def write_values_exactly(dialect: Any) -> None:
+    """Have a dialect write bytes as bytes, and refuse what JSON calls null."""
+    binary = dict.fromkeys((LargeBinary, BINARY, VARBINARY), ExactBinary)
+    dialect.colspecs = {**dialect.colspecs, **binary}
+
+    class ExactCompiler(dialect.statement_compiler):  # type: ignore[misc]
+        """Compiles for a dialect."""
+
+        def render_literal_bindparam(self, parameter: BindParameter[Any], **options: Any) -> str:
+            """Write the value of a parameter."""
+            if parameter.value is None and parameter.type.should_evaluate_none:
+                raise CommandError(
+                    "None is the null of JSON for a column of that type, which cannot be written"
+                    " as SQL. In the revision, write op.execute(table.insert().values(...)) with"
+                    f" sa.null() for NULL or sa.text(\"'null'\") for the null of JSON, {ADVICE}"
+                )
+            return str(super().render_literal_bindparam(parameter, **options))
+
+    dialect.statement_compiler = ExactCompiler

@@ -1,0 +1,126 @@
+"""SQL of offline mode: it has the values that the revision has with a database."""
+
+import sqlite3
+from contextlib import closing
+from io import StringIO
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.util import CommandError
+from alembic_guardrails.offline.exact import keep_line_ends, write_values_exactly
+from sqlalchemy.dialects.postgresql import BYTEA
+
+from guardrails.conftest import Project
+
+BYTES = b"it's \\001 \xff%"
+
+BINARY = f"""
+class Packed(sa.TypeDecorator):
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return bytes([value])
+
+rows = op.create_table(
+    "rows",
+    sa.Column("a", sa.LargeBinary()),
+    sa.Column("b", sa.VARBINARY(9)),
+    sa.Column("c", Packed),
+)
+op.bulk_insert(rows, [{{"a": {BYTES!r}, "b": b"text", "c": 255}}])
+op.execute(rows.insert().values(a={BYTES!r}, b=b"text", c=65))
+"""
+
+
+def sql_of(project: Project) -> str:
+    """Return what `alembic upgrade head --sql` prints."""
+    config = project.config()
+    command.upgrade(config, "head", sql=True)
+    assert isinstance(config.output_buffer, StringIO)
+    return config.output_buffer.getvalue()
+
+
+def test_bytes(project: Project) -> None:
+    """SQLAlchemy would write a text, which SQLite keeps as one: the service could not read it."""
+    project.revision("a", BINARY)
+    project.upgrade()
+
+    with (
+        closing(sqlite3.connect("printed.db")) as printed,
+        closing(sqlite3.connect("app.db")) as expected,
+    ):
+        printed.executescript(sql_of(project))
+        rows = [each.execute("SELECT * FROM rows").fetchall() for each in (printed, expected)]
+
+    assert rows[0] == rows[1] == [(BYTES, b"text", b"\xff"), (BYTES, b"text", b"A")]
+
+
+@pytest.mark.parametrize(
+    ("database", "expected"),
+    [("sqlite", "x'5c30'"), ("mysql+pymysql", "x'5c30'"), ("postgresql", r"'\x5c30'")],
+)
+def test_bytes_of_each_database(database: str, expected: str) -> None:
+    dialect = sa.make_url(f"{database}://").get_dialect()()
+    write_values_exactly(dialect)
+
+    for type_ in (sa.LargeBinary(), sa.BINARY(2), sa.VARBINARY(2), BYTEA()):
+        compiled = sa.literal(b"\\0", type_).compile(
+            dialect=dialect, compile_kwargs={"literal_binds": True}
+        )
+        assert str(compiled) == expected
+
+
+JSON = 'rows = op.create_table("rows", sa.Column("a", sa.JSON()), sa.Column("b", sa.Text()))'
+
+
+@pytest.mark.parametrize(
+    "insert",
+    [
+        'op.bulk_insert(rows, [{"a": None}])',
+        "op.execute(rows.insert().values(a=None))",
+        "op.execute(rows.update().values(a=None))",
+    ],
+)
+def test_null_of_json(project: Project, insert: str) -> None:
+    """SQLAlchemy would write NULL."""
+    project.revision("a", f"{JSON}\n{insert}")
+
+    with pytest.raises(CommandError, match="None is the null of JSON"):
+        sql_of(project)
+
+
+def test_null(project: Project) -> None:
+    values = "a=sa.null(), b=None", "a=sa.text(\"'null'\")"
+    inserts = [f"op.execute(rows.insert().values({each}))" for each in values]
+    project.revision("a", "\n".join((JSON, *inserts)))
+
+    sql = sql_of(project)
+
+    assert "INSERT INTO rows (a, b) VALUES (NULL, NULL);" in sql
+    assert "INSERT INTO rows (a) VALUES ('null');" in sql
+
+
+WINDOWS = "SELECT 'a\r\nb\rc', \"d\r\n\"\r\n-- 'e\r\n"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "expected"),
+    [
+        ("mysql", "SELECT 'a\\r\nb\rc', \"d\\r\n\"\r\n-- 'e\r\n"),
+        ("postgresql", WINDOWS),
+    ],
+)
+def test_line_ends_of_windows(dialect: str, expected: str) -> None:
+    """The program `mariadb` would leave out what is not escaped; `psql` keeps it."""
+    assert keep_line_ends(WINDOWS, dialect) == expected
+
+
+def test_line_ends_of_windows_on_sqlite(project: Project) -> None:
+    project.revision("a", "op.execute(sa.select(sa.literal('a\\r\\nb')))")
+
+    with pytest.raises(CommandError, match=r"sqlite3 would read .*char\(13\)"):
+        sql_of(project)
+
+    assert keep_line_ends("SELECT 1 --\r\n", "sqlite") == "SELECT 1 --\r\n"
