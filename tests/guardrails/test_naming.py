@@ -144,6 +144,24 @@ def test_names_in_offline_mode(named: Project, header: str) -> None:
     assert ("CONSTRAINT uq_t_n UNIQUE" in config.output_buffer.getvalue()) == bool(header)
 
 
+def test_names_in_what_a_moved_revision_lacks(named: Project) -> None:
+    """The same as in a database that has run nothing yet."""
+    lacking = named.versions / "a.py"
+    text = lacking.read_text("utf-8")
+    lacking.unlink()
+    first = named.revision("b", "pass")
+    named.upgrade()
+    first.unlink()
+    lacking.write_text(text, "utf-8")
+    second = named.revision("c", "pass", down="a")
+    second.write_text(second.read_text("utf-8") + 'moved_from = {"b": None}\n', "utf-8")
+
+    named.upgrade("a")
+
+    assert names_in(named) == AS_IT_STANDS
+    command.downgrade(named.config(), "base")
+
+
 def test_the_models_keep_their_convention(named: Project) -> None:
     """A revision sees the tables of the models; afterwards they have their convention again."""
     named.revision(

@@ -137,8 +137,8 @@ class Runner:
             compare_indexes_by_asking(migration)
             find_sequences_together(migration)
             write_expressions_as_they_are(migration)
-            name_as_written(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():
+                name_as_written(migration)  # also in the steps that the guard adds
                 context.run_migrations()
 
     def configuration(self, dialect: str) -> dict[str, Any]:
