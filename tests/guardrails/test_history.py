@@ -13,7 +13,9 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from alembic_guardrails.commands.plan import plan
 from alembic_guardrails.commands.repair import repair
+from alembic_guardrails.commands.squash import squash
 from alembic_guardrails.commands.verify import verify
 from alembic_guardrails.history.read import (
     find_folder,
@@ -25,6 +27,7 @@ from alembic_guardrails.history.read import (
 from alembic_guardrails.history.released import choose_revisions, read_blobs, read_released
 from alembic_guardrails.history.repair import find_mentions
 from alembic_guardrails.history.source import assign, find_id, is_same_code
+from alembic_guardrails.history.squash import choose
 from alembic_guardrails.output import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -338,6 +341,64 @@ def test_revisions_in_a_circle() -> None:
             service.write(name)
 
         assert "follow each other" in service.say(verify)
+
+
+def label(project: Project, name: str, down: str | None, **values: str) -> None:
+    """Write a revision with a label of a branch, or one that depends on another."""
+    path = project.revision(name, "pass", down=down)
+    text = path.read_text("utf-8")
+    for key, value in values.items():
+        text = text.replace(f"{key} = None", f"{key} = {value!r}")
+    path.write_text(text, "utf-8")
+
+
+def test_a_label_of_two_revisions(project: Project) -> None:
+    """Alembic cannot read such a history."""
+    label(project, "a", None, branch_labels="billing")
+    label(project, "b", "a", branch_labels="billing")
+
+    for command in (read_history, repair):
+        with pytest.raises(CommandError, match="a and b have the same branch label, billing"):
+            command(project.config())
+
+
+def test_a_revision_that_depends_on_nothing_known(project: Project) -> None:
+    label(project, "a", None, branch_labels="billing")
+    label(project, "b", "a", depends_on="biling")
+
+    for command in (read_history, repair):
+        with pytest.raises(CommandError, match="Revision biling, which b follows, is not present"):
+            command(project.config())
+    with pytest.raises(CommandError, match="'biling' does not exist, but another one follows it"):
+        plan(project.config())
+    with pytest.raises(CommandError, match="'biling' does not exist, but another one follows it"):
+        squash(project.config(), "b")
+
+
+def test_a_revision_that_depends_on_one_that_was_moved(project: Project) -> None:
+    label(project, "a", None)
+    label(project, "b", "a")
+    path = project.revision("c", "pass", down="b")
+    path.write_text(path.read_text("utf-8") + 'moved_from = {"old": "a"}\n', "utf-8")
+    label(project, "d", "c", depends_on="old")
+
+    repair(project.config())
+
+    *_, script = read_history(project.config()).revisions.values()
+    assert script.dependencies == ("c",)
+    repair(config := project.config())
+    assert config.stdout.getvalue() == f"4 revisions, head {script.revision}\n"  # type: ignore[attr-defined]
+
+
+def test_what_squash_takes_with_labels(project: Project) -> None:
+    """A label goes to the revision that stays, so that others find it there."""
+    label(project, "a", None, branch_labels="billing")
+    label(project, "b", "a", depends_on="billing")
+    label(project, "c", "b", depends_on="billing")
+    directory = ScriptDirectory.from_config(project.config())
+
+    for revision in ("b", "c"):
+        assert choose(directory, revision).target.revision == revision
 
 
 def test_the_range_of_lint_and_sql() -> None:

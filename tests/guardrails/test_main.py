@@ -48,6 +48,16 @@ def run(*arguments: str) -> object:
     return end.value.code
 
 
+def test_a_history_that_alembic_cannot_read(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.revision("a", "pass", down="a")
+
+    assert run("sql") == 2
+
+    assert capsys.readouterr().err == "FAILED: Self-loop is detected in revisions (a)\n"
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_fits_a_screen(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*filter(None, [command]), "--help") == 0

@@ -15,6 +15,7 @@ from textwrap import fill
 from types import ModuleType
 
 from alembic.config import Config
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from alembic_guardrails import commands
 
@@ -130,7 +131,7 @@ def run(name: str, arguments: Sequence[str], common: Namespace) -> int:
         # An exception, so that temporary databases are dropped.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         code: int | None = getattr(module, name)(config, **options)
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from alembic_guardrails.offline import run_offline
 from alembic_guardrails.output import add_format_argument, publish
 from alembic_guardrails.plan import Planned, PlannedRevision, find_pending, measure, read_sizes
 from alembic_guardrails.plan.render import RULES, WRITE, Plan, as_report
-from alembic_guardrails.revisions import VERSION_TABLE
+from alembic_guardrails.revisions import VERSION_TABLE, read_bases
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.statements import split
 from alembic_guardrails.temporary import temporary_database_beside
@@ -49,6 +49,7 @@ def plan(config: Config, new: bool = False, form: str = "text") -> None:
         CommandError: The temporary database cannot be created, or a revision fails in it.
     """
     directory = ScriptDirectory.from_config(config)
+    read_bases(directory)
     url = read_settings(config).database_url
     try:
         current = run_with_connection(url, partial(read_current, directory)) or []

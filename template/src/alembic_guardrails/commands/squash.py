@@ -21,6 +21,7 @@ from alembic_guardrails.history.squash import (
     write_squashed,
 )
 from alembic_guardrails.output import count
+from alembic_guardrails.revisions import read_bases
 from alembic_guardrails.settings import read_settings
 from alembic_guardrails.trial import trial_config
 
@@ -43,6 +44,7 @@ def squash(config: Config, revision: str, dry_run: bool = False) -> None:
             empty database, others follow one that would be gone, or a file is not in git.
     """
     directory = ScriptDirectory.from_config(config)
+    read_bases(directory)
     if not dry_run:
         delete_leftovers(directory)
         if finished := finish(directory):

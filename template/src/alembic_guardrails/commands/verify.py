@@ -57,6 +57,7 @@ def find_line(error: HistoryError) -> Span:
 
 RULES = {
     "circle": "Revisions follow each other.",
+    "duplicate-label": "Two revisions have the same branch label.",
     "duplicate-revision": "Two files are the same revision.",
     "history-file": "The history file does not list each revision once, in upgrade order.",
     "missing-revision": "A revision follows one that is not there.",

@@ -105,6 +105,7 @@ class Revision:
     path: Path
     parents: tuple[str, ...]
     dependencies: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     moved_from: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -194,6 +195,7 @@ def describe(script: Script) -> Revision:
         Path(script.path),
         to_tuple(script.down_revision, ()),
         to_tuple(script.dependencies, ()),
+        to_tuple(getattr(script.module, "branch_labels", None), ()),
         tuple(getattr(script.module, "replaces", ())),
         dict(getattr(script.module, "moved_from", {})),
     )
@@ -211,8 +213,9 @@ def arrange(scripts: Iterable[Revision], folder: Path) -> History:
     for revision in known.keys() & moved.keys():
         message = f"Run `{REPAIR}`: {revision} has moved, and is {moved[revision]} now"
         raise HistoryError(message, "moved-revision", known[revision].path)
+    labels = find_labels(given)
     for script in given:
-        for parent in script.parents:
+        for parent in (*script.parents, *({*script.dependencies} - labels)):
             if parent not in known:
                 message = explain_missing(parent, script.revision, given)
                 raise HistoryError(message, "missing-revision", script.path)
@@ -228,6 +231,26 @@ def arrange(scripts: Iterable[Revision], folder: Path) -> History:
         message = f"{BY_HAND}: These revisions follow each other: {circle}"
         raise HistoryError(message, "circle", known[error.args[1][0]].path) from error
     return History(folder, {revision: known[revision] for revision in order}, read_ids(folder))
+
+
+def find_labels(scripts: Iterable[Revision]) -> set[str]:
+    """Return the labels of branches.
+
+    Raises:
+        HistoryError: Two branches have the same one.
+    """
+    labeled: dict[str, str] = {}
+    for script in scripts:
+        for label in script.labels:
+            if labeled.get(label, script.revision) != script.revision:
+                raise HistoryError(
+                    f"{labeled[label]} and {script.revision} have the same branch label, {label}:"
+                    " take it out of one of the files by hand",
+                    "duplicate-label",
+                    script.path,
+                )
+            labeled[label] = script.revision
+    return {*labeled}
 
 
 def find_moved(scripts: Iterable[Revision]) -> dict[str, str]:

@@ -44,9 +44,12 @@ class Move:
     source: bytes
 
 
-def move(script: Revision, parents: Sequence[str], ids: Mapping[str, str]) -> Move | None:
+def move(
+    script: Revision, parents: Sequence[str], needed: Sequence[str], ids: Mapping[str, str]
+) -> Move | None:
     """Move a revision to other parents, or return None if its file names them already.
 
+    `needed` are the revisions that it depends on besides.
     `ids` are the new ids of those that have moved before. A database that has run the revision
     lacks what comes before it now: the new id tells it from one that lacks nothing.
 
@@ -54,7 +57,7 @@ def move(script: Revision, parents: Sequence[str], ids: Mapping[str, str]) -> Mo
         CommandError: The revision joins branches, or its file is not plain enough to be changed.
     """
     now = tuple(ids.get(parent, parent) for parent in parents)
-    needed = tuple(ids.get(name, name) for name in script.dependencies)
+    needed = tuple(ids.get(name, name) for name in needed)
     if (now, needed) == (script.parents, script.dependencies):
         return None
     if len(now) != 1 or len(script.parents) > 1:
@@ -138,7 +141,11 @@ def follow_moves(scripts: Sequence[Revision]) -> tuple[list[Revision], list[Path
                 f" bring the changes to {new.path.name}, and delete {old.path.name}"
             )
     return [
-        replace(script, parents=tuple(moved.get(parent, parent) for parent in script.parents))
+        replace(
+            script,
+            parents=tuple(moved.get(parent, parent) for parent in script.parents),
+            dependencies=tuple(moved.get(name, name) for name in script.dependencies),
+        )
         for script in scripts
         if script not in left
     ], [script.path for script in left]
@@ -164,7 +171,8 @@ def plan_repair(history: History, released: Released, scripts: Iterable[Revision
     moves: dict[str, Move] = {}
     for revision in order:
         ids = {old: each.revision for old, each in moves.items()}
-        if made := move(written[revision], parents[revision], ids):
+        needed = history.revisions[revision].dependencies
+        if made := move(written[revision], parents[revision], needed, ids):
             moves[revision] = made
     ids = {old: each.revision for old, each in moves.items()}
     listed = dict.fromkeys((*released.ids, *order))

@@ -93,8 +93,11 @@ def check_separable(directory: ScriptDirectory, choice: Choice) -> None:
         CommandError: A revision beside the chosen ones follows one of them, or the reverse.
     """
     gone = {script.revision for script in choice.superseded}
+    # The labels of branches go to the revision that stays.
+    labels = {label for script in choice.scripts for label in script.branch_labels}
     for script in directory.walk_revisions():
-        parents = {*to_tuple(script.down_revision, ()), *to_tuple(script.dependencies, ())}
+        names = {*to_tuple(script.down_revision, ()), *to_tuple(script.dependencies, ())}
+        parents = names - labels
         is_chosen = script in choice.scripts
         if not is_chosen and (needed := parents & gone):
             raise CommandError(
