@@ -19,6 +19,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import Script
 from alembic.util import CommandError
+from alembic_guardrails.commands.plan import plan
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
@@ -927,6 +928,20 @@ def test_comments_stay_with_their_columns(project: Project) -> None:
       a TEXT /* 'a' */
     )"""
     )
+
+
+def test_plan_shows_only_what_changes_the_table(project: Project) -> None:
+    project.revision("made", 'op.execute("CREATE TABLE t (a INT UNIQUE, c INT)")')
+    project.upgrade()
+    body = 'with op.batch_alter_table("t") as b:\n    b.drop_column("c")'
+    project.revision("changed", body, down="made")
+    config = project.config()
+
+    plan(config)
+
+    printed = cast(StringIO, config.stdout).getvalue()
+    assert '1. ALTER TABLE "t" DROP COLUMN "c"' in printed
+    assert "PRAGMA" not in printed
 
 
 def test_other_contexts_of_the_process_are_left_alone(project: Project) -> None:

@@ -42,6 +42,9 @@ COLUMNS = text("SELECT name FROM pragma_table_xinfo(:name) ORDER BY cid")
 
 TABLE_TYPE = text("SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = :name")
 
+# The same as PRAGMA foreign_keys, and a query, which `plan` does not take for the revision's own.
+ENFORCES_KEYS = text("SELECT foreign_keys FROM pragma_foreign_keys")
+
 # Versions before have errors in DROP COLUMN: https://www.sqlite.org/changes.html#version_3_35_5
 SAFE_DROP = (3, 35, 5)
 
@@ -166,7 +169,7 @@ class ChangedTable:
             raise self.refusal("it is a part of a virtual table, so leave it alone")
         if temporary := read_temporary(self.connection, self.name):
             raise self.refusal(f"the temporary {temporary[0].label} names it, so drop that first")
-        if execute_verbatim(self.connection, "PRAGMA foreign_keys").scalar():
+        if self.connection.scalar(ENFORCES_KEYS):
             raise self.refusal("foreign keys are enforced on this connection, so turn them off")
         if self.version < LEGACY_RENAME:
             raise self.refusal("this needs SQLite 3.26")
