@@ -124,3 +124,56 @@ def test_line_ends_of_windows_on_sqlite(project: Project) -> None:
         sql_of(project)
 
     assert keep_line_ends("SELECT 1 --\r\n", "sqlite") == "SELECT 1 --\r\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "op.get_bind().execute(sa.text('SELECT 1')).scalar()",
+        "for row in op.get_bind().execute(sa.text('SELECT 1')): pass",
+        "op.get_bind().execute(sa.text('DELETE FROM t')).rowcount",
+        "op.get_bind().scalar(sa.text('SELECT 1'))",
+        "op.get_bind().scalars(sa.text('SELECT 1'))",
+        "op.get_bind().exec_driver_sql('SELECT 1')",
+        "sa.inspect(op.get_bind())",
+    ],
+)
+def test_a_revision_that_asks(project: Project, body: str) -> None:
+    project.revision("a", body)
+
+    with pytest.raises(CommandError, match="asks the database, which --sql does without"):
+        sql_of(project)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        'op.bulk_insert(rows, [{"a": 1}])',
+        "op.execute(rows.insert().values(a=1))",
+        "op.execute(rows.update().values(a=1))",
+    ],
+)
+def test_defaults_in_python(project: Project, use: str) -> None:
+    """SQLAlchemy would write NULL."""
+    default = "onupdate" if "update" in use else "default"
+    columns = f"sa.Column('a', sa.Integer()), sa.Column('b', sa.Text(), {default}=lambda: 'c')"
+    project.revision("a", f"rows = op.create_table('rows', {columns})\n{use}")
+
+    with pytest.raises(CommandError, match=r"^rows\.b has a default in Python"):
+        sql_of(project)
+
+
+@pytest.mark.parametrize("given", ["", ".params(a=1)"])
+def test_a_parameter_without_a_value(project: Project, given: str) -> None:
+    """SQLAlchemy would write NULL."""
+    project.revision("a", f"op.execute(sa.text('DELETE FROM t WHERE a = :a'){given})")
+
+    with pytest.raises(CommandError, match="value of the parameter a is not known in --sql"):
+        sql_of(project)
+
+
+def test_a_comment_at_the_end(project: Project) -> None:
+    """The semicolon would be a part of it."""
+    project.revision("a", "op.execute('SELECT 1 -- one')\nop.execute('SELECT 2 /* two */ ')")
+
+    assert "SELECT 1 -- one\n;\n\nSELECT 2 /* two */;" in sql_of(project)

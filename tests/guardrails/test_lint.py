@@ -441,7 +441,10 @@ def test_sql_says_where_a_revision_needs_a_database(project: Project) -> None:
 
     text = config.stdout.getvalue()  # type: ignore[attr-defined]
     assert "SELECT 1;" in text
-    assert re.search(r"-- migrations.versions.a\.py:18: the rest is left out: AttributeError", text)
+    left_out = (
+        r"-- migrations.versions.a\.py:18: the rest is left out: .*The revision asks the database"
+    )
+    assert re.search(left_out, text)
 
 
 @pytest.mark.parametrize("text", [UNSAFE, SAFE], ids=["unsafe", "safe"])

@@ -81,7 +81,7 @@ def restart_transaction(context: MigrationContext) -> None:
     context._transaction = connection.begin()
 
 
-def rewrite_offline(context: MigrationContext, rewrite: Callable[[str], str]) -> None:
+def rewrite_offline(context: MigrationContext, rewrite: Callable[[Compiled], str]) -> None:
     """Have the SQL of offline mode go through a function, each statement as it was compiled.
 
     Alembic 1.20.1, `ddl/impl.py`. `static_output()` is public, and gets spaces in the place of
@@ -94,7 +94,7 @@ def rewrite_offline(context: MigrationContext, rewrite: Callable[[str], str]) ->
         is_literal = private.literal_binds and not isinstance(element, DDLElement)
         arguments = {"literal_binds": True} if is_literal else {}
         compiled = element.compile(dialect=private.dialect, compile_kwargs=arguments)
-        private.static_output(rewrite(str(compiled)).strip() + private.command_terminator)
+        private.static_output(rewrite(compiled) + private.command_terminator)
 
     private._exec = write
 

@@ -31,6 +31,7 @@ from alembic_guardrails.revisions import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from alembic_guardrails.types import naming_other_types
 from sqlalchemy import URL, Connection, MetaData
+from sqlalchemy.exc import NoInspectionAvailable
 
 # Keywords of context.configure() that name the database, which the settings do.
 OF_DATABASE = ("connection", "dialect_name", "url")
@@ -101,7 +102,12 @@ class Runner:
         """Print the SQL for the kind of database that a URL names."""
         dialect_opts = {"paramstyle": "named", **self.options.get("dialect_opts", {})}
         target = {"url": url, "literal_binds": True}
-        self.run(url, url.get_backend_name(), target, dialect_opts=dialect_opts)
+        try:
+            self.run(url, url.get_backend_name(), target, dialect_opts=dialect_opts)
+        except NoInspectionAvailable as error:
+            from alembic_guardrails.offline.exact import ASKS
+
+            raise CommandError(ASKS) from error
 
     def connect_and_run(self, url: URL) -> None:
         """Run the command on a connection of its own."""

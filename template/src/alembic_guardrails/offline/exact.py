@@ -2,28 +2,33 @@
 
 Alembic writes four spaces for a tab, also in values, and leaves out the parameters of a statement
 that a revision executes on `op.get_bind()`: SQLite takes NULL for each. SQLAlchemy writes bytes as
-a text, and NULL for what JSON calls null. Of a line end of Windows, the programs `sqlite3`,
-`mariadb` and `mysql` read half.
+a text, and NULL for what JSON calls null, for a default in Python and for what has no value. Of a
+line end of Windows, the programs `sqlite3`, `mariadb` and `mysql` read half.
 """
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from alembic_guardrails._alembic import rewrite_offline
 from alembic_guardrails.statements import tokens
 from sqlalchemy import BINARY, VARBINARY, BindParameter, Dialect, LargeBinary
+from sqlalchemy.engine import Compiled
 
 ADVICE = "or run it without --sql."
+
+ASKS = f"The revision asks the database, which --sql does without. Do so without a query, {ADVICE}"
 
 
 def write_exactly(context: MigrationContext) -> None:
     """Have the SQL of a context keep values as they are, and refuse what would lose some."""
 
-    def rewrite(statement: str) -> str:
-        return keep_line_ends(keep_tabs(statement, context.dialect.name), context.dialect.name)
+    def rewrite(compiled: Compiled) -> str:
+        refuse_defaults(compiled)
+        text, dialect = str(compiled).strip(), context.dialect.name
+        return end_comment(keep_line_ends(keep_tabs(text, dialect), dialect), dialect)
 
     rewrite_offline(context, rewrite)
     write_values_exactly(context.dialect)
@@ -38,9 +43,52 @@ def write_exactly(context: MigrationContext) -> None:
                 " would be lost. Write op.execute(statement.values(...)) or"
                 f" op.execute(text.bindparams(...)) in the revision, {ADVICE}"
             )
-        return execute(statement, parameters, **options)
+        execute(statement, parameters, **options)
+        return NoResult()
 
     connection.execute = checked
+    connection.scalar = connection.scalars = connection.exec_driver_sql = refuse
+
+
+def refuse(*arguments: Any, **options: Any) -> NoReturn:
+    """Refuse to ask the database.
+
+    Raises:
+        CommandError: Always.
+    """
+    raise CommandError(ASKS)
+
+
+class NoResult:
+    """What a statement returns that is only written."""
+
+    __iter__ = __getattr__ = refuse
+
+
+def refuse_defaults(compiled: Any) -> None:
+    """Refuse a statement for which SQLAlchemy computes values when it runs.
+
+    Raises:
+        CommandError: It is one.
+    """
+    computed = [
+        column.name
+        for column in getattr(compiled, "prefetch", ())
+        if column.default is not None or column.onupdate is not None
+    ]
+    if computed:
+        raise CommandError(
+            f"{compiled.statement.table.name}.{computed[0]} has a default in Python, which would"
+            f" not be written as SQL. Give the value in the revision, {ADVICE}"
+        )
+
+
+def end_comment(statement: str, dialect: str) -> str:
+    """Put what comes after a statement on a line of its own, if the statement ends in a comment."""
+    if "--" not in statement and "#" not in statement:
+        return statement
+    end = max((token.end for token in tokens(statement, dialect)), default=0)
+    return f"{statement}\n" if "--" in statement[end:] or "#" in statement[end:] else statement
 
 
 def keep_tabs(statement: str, dialect: str) -> str:
@@ -91,6 +139,11 @@ def write_values_exactly(dialect: Any) -> None:
 
         def render_literal_bindparam(self, parameter: BindParameter[Any], **options: Any) -> str:
             """Write the value of a parameter."""
+            if parameter.value is None and parameter.required:
+                raise CommandError(
+                    f"The value of the parameter {parameter.key} is not known in --sql. Give it by"
+                    " text.bindparams(...) or statement.values(...) in the revision."
+                )
             if parameter.value is None and parameter.type.should_evaluate_none:
                 raise CommandError(
                     "None is the null of JSON for a column of that type, which cannot be written"
