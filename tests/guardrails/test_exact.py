@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.util import CommandError
 from alembic_guardrails.offline.exact import keep_line_ends, write_values_exactly
-from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.dialects.postgresql import BYTEA, INTERVAL
 
 from guardrails.conftest import Project
 
@@ -70,6 +71,16 @@ def test_bytes_of_each_database(database: str, expected: str) -> None:
             dialect=dialect, compile_kwargs={"literal_binds": True}
         )
         assert str(compiled) == expected
+
+
+def test_days_of_an_interval() -> None:
+    dialect = sa.make_url("postgresql://").get_dialect()()
+    write_values_exactly(dialect)
+
+    for type_ in (sa.Interval(), INTERVAL()):
+        literal = sa.literal(timedelta(days=-1, seconds=90, microseconds=5), type_)
+        compiled = literal.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        assert str(compiled) == "make_interval(days => -1, secs => 90.000005)"
 
 
 JSON = 'rows = op.create_table("rows", sa.Column("a", sa.JSON()), sa.Column("b", sa.Text()))'

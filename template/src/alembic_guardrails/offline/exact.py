@@ -7,6 +7,7 @@ line end of Windows, the programs `sqlite3`, `mariadb` and `mysql` read half.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any, NoReturn
 
@@ -14,7 +15,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from alembic_guardrails._alembic import rewrite_offline
 from alembic_guardrails.statements import tokens
-from sqlalchemy import BINARY, VARBINARY, BindParameter, Dialect, LargeBinary
+from sqlalchemy import BINARY, VARBINARY, BindParameter, Dialect, Interval, LargeBinary
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Compiled
 
 ADVICE = "or run it without --sql."
@@ -129,10 +131,28 @@ class ExactBinary(LargeBinary):
         return lambda value: form.format(memoryview(value).hex())
 
 
+class ExactInterval(postgresql.INTERVAL):
+    """Writes the days of an interval as days, as drivers do; SQLAlchemy makes hours of them."""
+
+    @classmethod
+    def adapt_emulated_to_native(  # type: ignore[override]
+        cls, interval: Interval, **options: Any
+    ) -> "ExactInterval":
+        """Return the type for SQLAlchemy's own one."""
+        return cls(precision=interval.second_precision)
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[timedelta], str]:
+        """Return what writes an interval as SQL."""
+        form = "make_interval(days => {0.days}, secs => {0.seconds}.{0.microseconds:06})"
+        return form.format
+
+
 def write_values_exactly(dialect: Any) -> None:
-    """Have a dialect write bytes as bytes, and refuse what JSON calls null."""
-    binary = dict.fromkeys((LargeBinary, BINARY, VARBINARY), ExactBinary)
-    dialect.colspecs = {**dialect.colspecs, **binary}
+    """Have a dialect write bytes and intervals as they are, and refuse what JSON calls null."""
+    exact: dict[Any, Any] = dict.fromkeys((LargeBinary, BINARY, VARBINARY), ExactBinary)
+    if dialect.name == "postgresql":
+        exact |= dict.fromkeys((Interval, postgresql.INTERVAL), ExactInterval)
+    dialect.colspecs = {**dialect.colspecs, **exact}
 
     class ExactCompiler(dialect.statement_compiler):  # type: ignore[misc]
         """Compiles for a dialect."""
