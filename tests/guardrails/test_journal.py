@@ -325,32 +325,15 @@ def test_reserved_words_and_calls_are_no_names() -> None:
     assert identifiers(statement) == {"select", "n", "text"}
 
 
-class Server:
-    """A server, and a connection and a cursor of it, that shows a definition, or an error."""
-
-    description = ("a", "definition")
-
-    def __init__(self, *row: str | int) -> None:
-        self.row = row
-        self.dialect = self.connection = self
-        self.close = self.cursor = self.in_transaction = lambda: self
-
-    def do_execute_no_params(self, *_: object) -> None:
-        """Run SHOW, which fails with a code if that is what there is."""
-        if isinstance(self.row[0], int):
-            raise DBAPIError("SHOW", {}, Exception(self.row[0], "no"))
-
-    def fetchall(self) -> list[Any]:
-        """Return the rows of SHOW."""
-        return [self.row]
-
-    def _handle_dbapi_exception(self, *_: object) -> None:
-        raise
-
-
 def shown(*row: str | int) -> Connection:
     """Return a connection that shows a definition, or an error with a code."""
-    return cast(Connection, Server(*row))
+
+    def execute(*_: object, **__: object) -> Any:
+        if isinstance(row[0], int):
+            raise DBAPIError("SHOW", {}, Exception(row[0], "no"))
+        return SimpleNamespace(one=lambda: row)
+
+    return cast(Connection, SimpleNamespace(exec_driver_sql=execute))
 
 
 def test_a_definition_is_that_of_the_server_without_its_counter() -> None:

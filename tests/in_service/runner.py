@@ -65,7 +65,7 @@ def run_at_once(runners: int, *arguments: str) -> list[int]:
 def run_and_kill(point: int, *arguments: str) -> int:
     """Run Alembic, and kill it before (point 2n) or after (2n + 1) its n-th statement.
 
-    Also those of the journal count, of which no event tells.
+    Also those of which no event tells.
     """
     seen = 0
 

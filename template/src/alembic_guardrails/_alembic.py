@@ -296,26 +296,24 @@ def wrap_result(context: Any, wrap: Callable[[CursorResult[Any]], CursorResult[A
     context._setup_result_proxy = lambda: wrap(set_up())
 
 
-def send(connection: Connection, sql: str, parameters: tuple[Any, ...] | None = None) -> list[Any]:
-    """Run SQL that is not a revision's, without SQLAlchemy's events; return its rows.
+def send(connection: Connection, sql: str) -> list[Any]:
+    """Run a query that is not a revision's, without SQLAlchemy's events; return its rows.
 
     SQLAlchemy 2.1.9, `engine/base.py`. `exec_driver_sql()` is public, and what it does for each
-    statement takes longer than the driver does; errors are those that it raises.
+    statement takes longer than the driver does; errors are those that it raises. For SQLite alone:
+    with it, mariadbconnector ended in a segmentation fault after some interruptions.
     """
     private: Any = connection
     if not connection.in_transaction():
         private._autobegin()
     cursor = connection.connection.cursor()
     try:
-        if parameters is None:
-            connection.dialect.do_execute_no_params(cursor, sql)
-        else:
-            connection.dialect.do_execute(cursor, sql, parameters)
-        rows = cursor.fetchall() if cursor.description else []
+        connection.dialect.do_execute_no_params(cursor, sql)
+        rows = cursor.fetchall()
         cursor.close()
         return [*rows]
     except BaseException as error:
-        private._handle_dbapi_exception(error, sql, parameters, cursor, None)
+        private._handle_dbapi_exception(error, sql, None, cursor, None)
         raise  # which it has done
 
 

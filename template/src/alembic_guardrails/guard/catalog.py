@@ -7,7 +7,6 @@ from hashlib import sha256
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from alembic_guardrails._alembic import send
 from alembic_guardrails.errors import error_code
 from alembic_guardrails.guard.effects import (
     FUNCTIONS,
@@ -228,7 +227,8 @@ def read_definition(connection: Connection, item: DatabaseObject) -> str | None:
     from alembic_guardrails.schema.mysql import without_counter
 
     try:
-        (row,) = send(connection, f"SHOW CREATE {item.kind} {item.name}")
+        query = f"SHOW CREATE {item.kind} {item.name}"
+        row = connection.exec_driver_sql(query, execution_options={"no_parameters": True}).one()
     except DBAPIError as error:
         if error_code(error) not in MISSING:
             raise
