@@ -29,6 +29,14 @@ finally:
     print(*sys.modules)
 """
 
+# Prints how many objects the last collection of garbage leaves out.
+AT_EXIT = """
+import atexit, gc
+atexit.register(lambda: print(gc.get_freeze_count()))
+from alembic_guardrails.__main__ import main
+main()
+"""
+
 
 @pytest.fixture(autouse=True)
 def _process() -> Iterator[None]:
@@ -206,3 +214,10 @@ def test_a_command_imports_what_it_needs(project: Project) -> None:
     assert [module for module in modules if module.startswith("alembic_guardrails.commands.")] == [
         "alembic_guardrails.commands.verify"
     ]
+
+
+def test_the_last_collection_of_garbage_leaves_modules_out(project: Project) -> None:
+    command = sys.executable, "-c", AT_EXIT, "verify"
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert int(result.stdout.splitlines()[-1]) > 1000

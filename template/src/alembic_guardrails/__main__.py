@@ -1,6 +1,8 @@
 """The command line: `migrations <command>`. A command is imported when it runs."""
 
 import ast
+import atexit
+import gc
 import logging
 import os
 import re
@@ -37,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.add_argument("-h", "--help", action="help")
         parser.parse_args(rest)
         parser.error("name a command, such as `migrations verify`; --help lists them")
+    # Without it, Python looks for garbage in all modules before it ends.
+    atexit.register(gc.freeze)
     sys.exit(run(chosen.command, rest, chosen))
 
 
