@@ -301,7 +301,7 @@ def send(connection: Connection, sql: str) -> list[Any]:
 
     SQLAlchemy 2.1.9, `engine/base.py`. `exec_driver_sql()` is public, and what it does for each
     statement takes longer than the driver does; errors are those that it raises. For SQLite alone:
-    with it, mariadbconnector ended in a segmentation fault after some interruptions.
+    a driver of MariaDB in C ended in a segmentation fault after some interruptions.
     """
     private: Any = connection
     if not connection.in_transaction():
