@@ -18,7 +18,7 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from time import perf_counter
 
 ROOT = Path(__file__).parents[2]
@@ -150,11 +150,10 @@ def bare(folder: Path, files: int) -> Path:
 
 def rendering(bench: Bench) -> str:
     """What rendering costs, and what starting Copier and Alembic's own template cost."""
-    with temporary_files_in_memory():
-        folder = Path(mkdtemp())
-        work, empty, files = copies(bench.workshop, folder)
-        costs = in_turns(work, bench.extent.rounds, empty)
-        rate = renders_a_minute(bench.workshop, folder, bench.extent.every)
+    folder = Path(mkdtemp())
+    work, empty, files = copies(bench.workshop, folder)
+    costs = in_turns(work, bench.extent.rounds, empty)
+    rate = renders_a_minute(bench.workshop, folder, bench.extent.every)
     start, *_ = costs.values()
     lines = [
         (what, cost, *(f"{ratio:.2f}" for ratio in ratios(cost, start)))
@@ -303,8 +302,8 @@ ROWS: dict[str, tuple[str, Callable[[Bench], str]]] = {
 
 def main(extent: Extent, rows: list[str], plotted: Path | None) -> str:
     """Measure these rows, draw what grows if there is a path for it; return Markdown."""
-    with TemporaryDirectory() as folder, ExitStack() as stack:
-        bench = Bench(Workshop(Path(folder), stack), extent, [], [])
+    with temporary_files_in_memory() as disk, ExitStack() as stack:
+        bench = Bench(Workshop(disk, stack), extent, [], [])
         sections = []
         for row in rows:
             title, measure = ROWS[row]
