@@ -20,7 +20,7 @@ from alembic_guardrails.output import Finding, Span, span_of_frame
 from alembic_guardrails.revisions import OWN_TABLES
 from alembic_guardrails.sandbox import confined
 from alembic_guardrails.schema import snapshot
-from alembic_guardrails.statements import Kind, Statement, split
+from alembic_guardrails.statements import HARMLESS, Statement, split
 from alembic_guardrails.temporary.build import build_schema
 from alembic_guardrails.trial import trial_config
 from sqlalchemy import Connection, event
@@ -212,9 +212,8 @@ class Observer:
             return False
         statements = split(sql, self.connection.dialect.name)
         named = {token.identifier for each in statements for token in each.tokens}
-        ignored = (Kind.READ, Kind.SESSION, Kind.TRANSACTION)
         is_own = bool(named & OWN_TABLES)
-        return not is_own and any(each.kind not in ignored for each in statements)
+        return not is_own and any(each.kind not in HARMLESS for each in statements)
 
     def look(self, work: Callable[[], Any]) -> Any:
         """Call a function whose own statements are not looked at."""

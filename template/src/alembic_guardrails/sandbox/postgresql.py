@@ -79,15 +79,12 @@ class PostgreSQLSandbox(Sandbox):
         yield self.connection, "rollback", self.forget, {}
 
     def is_left_out(self, statement: Statement) -> bool:
-        kind = object_of(statement)
-        if kind in ROLE and statement.words[0] == "CREATE":
-            names = {token.identifier for token in statement.tokens[2:3]}
-            self.missing_roles |= names - self.roles
-        if statement.words[0] in PRIVILEGES or kind == "DEFAULT":  # ALTER DEFAULT PRIVILEGES
-            names = {token.identifier for token in statement.tokens}
-            if names & self.missing_roles:
-                return True
-        return is_about_server(statement)
+        kind, verb = object_of(statement), statement.words[0]
+        names = {token.identifier for token in statement.tokens}
+        if verb == "CREATE" and kind in ROLE:
+            self.missing_roles |= {token.identifier for token in statement.tokens[2:3]} - self.roles
+        is_of_privileges = verb in PRIVILEGES or kind == "DEFAULT"  # ALTER DEFAULT PRIVILEGES
+        return is_about_server(statement) or (is_of_privileges and bool(names & self.missing_roles))
 
     def check(self, connection: Connection, sql: str, statements: Sequence[Statement]) -> None:
         if not all(map(is_contained, statements)):
@@ -125,8 +122,7 @@ def object_of(statement: Statement) -> str:
     """Return the word that says what kind of object a statement is about."""
     words = statement.words
     if words[0] in PRIVILEGES:
-        place = words.index("ON") if "ON" in words else len(words)
-        return next((word for word in words[place + 1 : place + 2]), "ROLE")
+        return words[words.index("ON") + 1] if "ON" in words[:-1] else "ROLE"
     kinds = (word for word in words[1:] if word in OBJECTS | OBJECTS_OF_SERVER)
     found = next(kinds, "")
     return next(kinds, found) if found == "USER" and "MAPPING" in words[:4] else found
