@@ -107,16 +107,14 @@ def label(chosen: Mapping[str, Any]) -> str:
 def combinations() -> list[ParameterSet]:
     """Every combination of answers: each set-up, with each combination of the options.
 
-    In quick runs, those of one set-up, and the defaults of one set-up of each other backend.
+    In quick runs, the defaults of one set-up of each backend.
     """
     defaults, *_ = options()
     return [
         pytest.param(
             *(setup, chosen),
             id=f"{setup}-{label(chosen)}",
-            marks=()
-            if setup is FIRST[0] or (setup in FIRST and chosen == defaults)
-            else pytest.mark.slow,
+            marks=() if setup in FIRST and chosen == defaults else pytest.mark.slow,
         )
         for setup, chosen in product(SETUPS, options())
     ]

@@ -107,6 +107,7 @@ def test_a_directory_with_something_in_it_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [str(SETUPS[0]), list(ci.EVERY)[-1]])
 def test_it_renders_what_the_tests_render(
     copy: Render, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -250,6 +250,7 @@ def test_ci(capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr().out
 
 
+@slow
 def test_contributing() -> None:
     """Commands for the tests select some; the others are what CI and the commits' hooks run.
 

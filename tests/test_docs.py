@@ -88,6 +88,7 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_site_builds_strictly(site: Path) -> None:
     """And asks no other server for anything."""
     result = build_site(site)
@@ -98,6 +99,7 @@ def test_the_site_builds_strictly(site: Path) -> None:
         assert not fetched, f"{path.name}: {fetched}"
 
 
+@pytest.mark.slow
 def test_a_broken_link_breaks_the_site(site: Path) -> None:
     with (site / "docs" / "faq.md").open("a", encoding="utf-8") as page:
         page.write("\n[page](nowhere.md) [anchor](updating.md#nowhere)\n")

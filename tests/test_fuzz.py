@@ -99,7 +99,7 @@ class Inputs:
 
 @pytest.fixture(
     params=[
-        pytest.param(False, id="few"),
+        pytest.param(False, id="few", marks=pytest.mark.slow),
         pytest.param(True, id="many", marks=pytest.mark.sweep),
     ]
 )
@@ -491,7 +491,6 @@ def parts(url: URL) -> list[Any]:
     return [*url[:6], query]
 
 
-@pytest.mark.slow
 def test_the_service_connects_with_the_answer(
     inputs: Inputs, service: Service, tmp_path: Path
 ) -> None:
@@ -529,7 +528,6 @@ def test_the_service_connects_with_the_answer(
     inputs.feed(urls(), check, few=20)
 
 
-@pytest.mark.slow
 def test_every_package_can_be_imported(inputs: Inputs, service: Service, tmp_path: Path) -> None:
     def check(name: str) -> str:
         if project_name_error(name):
@@ -584,7 +582,6 @@ ENVIRONMENTS = st.dictionaries(
 )
 
 
-@pytest.mark.slow
 def test_migrations_read_settings_as_the_service_does(
     inputs: Inputs, service: Service, tmp_path: Path
 ) -> None:

@@ -59,8 +59,8 @@ BAD_PACKAGES = ["class", "json", "fastapi", "tests", "a-b", "A", "1a", "", "a.b"
 
 
 @pytest.mark.parametrize(("name", "package"), GOOD.items(), ids=lambda text: repr(text)[:20])
-def test_names_that_become_packages(copy: Render, name: str, package: str) -> None:
-    project = copy(project_name=name)
+def test_names_that_become_packages(render: Render, name: str, package: str) -> None:
+    project = render(project_name=name)
 
     assert project.package == package
     assert (project.path / "src" / package / "main.py").is_file()
@@ -69,16 +69,16 @@ def test_names_that_become_packages(copy: Render, name: str, package: str) -> No
 
 
 @pytest.mark.parametrize("name", ["x", "a" * 40, "A" + "注" * 19, "\uff21cme Сервис"])
-def test_names_that_ruff_has_nothing_against(copy: Render, name: str) -> None:
-    project = copy(project_name=name)
+def test_names_that_ruff_has_nothing_against(render: Render, name: str) -> None:
+    project = render(project_name=name)
 
     check_style(project.path)
 
 
 @pytest.mark.parametrize("name", ["null", "true", "on"])
 @pytest.mark.parametrize("setup", FIRST[:2], ids=str)
-def test_names_that_yaml_takes_for_something_else(copy: Render, setup: Setup, name: str) -> None:
-    project = copy(**setup.answers(project_name=name))
+def test_names_that_yaml_takes_for_something_else(render: Render, setup: Setup, name: str) -> None:
+    project = render(**setup.answers(project_name=name))
 
     assert yaml.safe_load(project.text("compose.yaml"))["name"] == name
 
@@ -161,6 +161,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "answers"), WAYS, ids=str)
 def test_command_line_answers_with_one_sentence(
     template: Path, tmp_path: Path, answers: dict[str, str], way: str

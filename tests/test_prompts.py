@@ -82,6 +82,7 @@ def test_a_bad_answer_is_asked_again_with_the_reason(dialogue: Dialogue, tmp_pat
     assert env["DATABASE_URL"] == "postgresql+psycopg://u:s3cr3t@localhost/db"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "shown", "hidden"),
     [
@@ -105,6 +106,7 @@ def test_the_url_narrows_the_drivers(
     assert hidden not in dialogue.shows("arrow keys", *shown).partition("arrow keys")[2]
 
 
+@pytest.mark.slow
 def test_an_existing_database_is_taken_over(dialogue: Dialogue, tmp_path: Path) -> None:
     for question in ASKED:
         dialogue.asks(question)
@@ -127,6 +129,7 @@ def test_a_message_wraps_at_words(template: Path, tmp_path: Path) -> None:
     dialogue.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("host", "platform"),
     [
@@ -159,6 +162,7 @@ PASSWORD = "If the server asks for a password"
 WITH = "Then, with the database"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "existing", "said", "unsaid"),
     [
@@ -219,6 +223,7 @@ def test_all_that_is_said_fits_80_columns(url: str) -> None:
     assert [line for line in (*lines(), *said) if width_of(line) > 79] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answered", range(4))
 def test_ctrl_c_leaves_nothing_behind(dialogue: Dialogue, tmp_path: Path, answered: int) -> None:
     for question in ASKED[:answered]:

@@ -20,7 +20,7 @@ from conftest import Render
 from dotenv import dotenv_values
 from jinja2 import Environment
 from linters import against_editorconfig, check_rights, check_style, lint, lint_yaml
-from matrix import FIRST, KINDS, SETUPS, Setup, combinations, options
+from matrix import FIRST, KINDS, SETUPS, Setup, combinations, options, setups
 from project import Project
 from rendering import rendered, write
 from sqlalchemy import make_url
@@ -60,7 +60,7 @@ def read(name: str, text: str) -> None:
     PARSERS.get(path.suffix, str)(text)
 
 
-@pytest.mark.parametrize("setup", SETUPS, ids=str)
+@pytest.mark.parametrize("setup", setups())
 def test_every_combination_reads_as_if_written_by_hand(setup: Setup, tmp_path: Path) -> None:
     """Rendered without Copier, which renders the same, as the next test shows."""
     different: dict[Hashable, dict[str, str]] = {}
@@ -156,6 +156,7 @@ def test_python_is_the_same_for_all_drivers_of_a_kind(
 BUILT = [setup for setup in SETUPS if setup.driver.build]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 @pytest.mark.parametrize(
     "setups",

@@ -10,7 +10,7 @@ import yaml
 from conftest import Render
 from dotenv import dotenv_values
 from drivers import BACKENDS, ParsedUrl, UrlError, text_of
-from matrix import SETUPS, Setup
+from matrix import SETUPS, Setup, setups
 from sqlalchemy import URL, make_url
 
 SECRET = "s3cr3t"
@@ -204,8 +204,8 @@ def test_switching_drivers_keeps_what_the_url_says(setup: Setup) -> None:
         assert again._replace(drivername="x") == once.complete._replace(drivername="x")
 
 
-@pytest.mark.parametrize("setup", SETUPS, ids=str)
-def test_every_file_has_the_same_url_and_one_has_the_password(copy: Render, setup: Setup) -> None:
+@pytest.mark.parametrize("setup", setups())
+def test_every_file_has_the_same_url_and_one_has_the_password(render: Render, setup: Setup) -> None:
     password = "all@%40/#$HOME:? +'\"\\pässwörd"
     given = make_url(setup.backend.example)
     if not setup.backend.is_file:
@@ -213,7 +213,7 @@ def test_every_file_has_the_same_url_and_one_has_the_password(copy: Render, setu
     wanted = given.set(drivername=f"{setup.backend.name}+{setup.driver.name}")
     tracked = wanted._replace(password=None)
 
-    project = copy(**setup.answers(database_url=text_of(given)))
+    project = render(**setup.answers(database_url=text_of(given)))
 
     assert make_url(str(dotenv_values(project.path / ".env")["DATABASE_URL"])) == wanted
     assert make_url(str(dotenv_values(project.path / ".env.example")["DATABASE_URL"])) == tracked
@@ -248,11 +248,11 @@ def test_other_servers_get_what_is_not_about_the_way_to_this_one(
         assert make_url(url).host == "db"
 
 
-def test_characters_beyond_the_first_plane_come_out_of_yaml_as_they_are(copy: Render) -> None:
+def test_characters_beyond_the_first_plane_come_out_of_yaml_as_they_are(render: Render) -> None:
     url = "mysql://😀:p@h/𐀀"
 
-    github = copy(database_url=url, ci="github")
-    gitlab = copy(database_url=url, ci="gitlab")
+    github = render(database_url=url, ci="github")
+    gitlab = render(database_url=url, ci="gitlab")
 
     compose = yaml.safe_load(github.text("compose.yaml"))["services"]
     workflow = yaml.safe_load(github.text(".github/workflows/ci.yml"))["jobs"]["test"]

@@ -195,6 +195,7 @@ def test_verify_says_what_the_oracle_says(actions: list[tuple[str, int]]) -> Non
         assert service.bytes() == before
 
 
+@pytest.mark.slow
 @FEW
 @given(actions=st.lists(st.tuples(ACTIONS, st.integers(0, 9)), max_size=7))
 def test_repair_changes_all_or_nothing_and_once(actions: list[tuple[str, int]]) -> None:

@@ -63,6 +63,7 @@ def test_the_history_after_it(after: Team) -> None:
     assert {file.name: file.read_bytes() for file in after.folder.glob("*.*")} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["b", "more"])
 def test_every_command_tells_what_the_database_lacks(after: Team, stage: str) -> None:
     after.use(f"at_{stage}")
@@ -81,6 +82,7 @@ def test_every_command_tells_what_the_database_lacks(after: Team, stage: str) ->
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["r0", "b", "more"])
 @pytest.mark.parametrize("way", ["upgrade", "downgrade"])
 def test_both_ways_lead_to_the_head(after: Team, stage: str, way: str) -> None:
@@ -241,6 +243,7 @@ def test_the_same_move_gives_the_same_id(team: Team) -> None:
     assert moved_ids(team)["b"] == merged
 
 
+@pytest.mark.slow
 @settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -293,6 +296,7 @@ def teams(factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Iterato
     yield Team(Project(path), patch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TELLING)
 @pytest.mark.parametrize("database", ["at_b", "at_more"])
 def test_moved_and_then_squashed(after: Team, name: str, database: str) -> None:

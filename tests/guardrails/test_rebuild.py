@@ -317,6 +317,7 @@ def outcomes() -> Iterator[Counter[tuple[str, str]]]:
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
+@pytest.mark.slow
 @given(drawn=changed_models())
 @settings(
     max_examples=60, suppress_health_check=[*HealthCheck], derandomize=True, phases=PHASES[::2]
