@@ -260,21 +260,19 @@ def test_a_foreign_key_goes_before_the_table_that_it_refers_to() -> None:
 # What is left out.
 
 
-def test_what_sqlite_has_without_a_name() -> None:
+def test_what_sqlite_has_already() -> None:
     with sa.create_engine("sqlite://").connect() as connection:
-        connection.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, c TEXT UNIQUE)")
+        connection.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, c TEXT)")
         metadata = sa.MetaData()
-        columns = (sa.Column("id", sa.Integer, primary_key=True), sa.Column("c", sa.Text))
-        sa.Table("t", metadata, *columns, sa.UniqueConstraint("c", name="uq"))
+        sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("c"))
         context = MigrationContext.configure(connection, opts={"target_metadata": [metadata]})
-        needed = ops.CreateUniqueConstraintOp("uq", "t", ["id"])
+        needed = ops.CreateUniqueConstraintOp("uq", "t", ["c"])
         script = ops.MigrationScript(
             "x",
             ops.UpgradeOps(
                 [
                     change(
                         "t",
-                        ops.CreateUniqueConstraintOp("uq", "t", ["c"]),
                         needed,
                         ops.AlterColumnOp(
                             "t", "id", modify_nullable=False, existing_type=sa.INTEGER()

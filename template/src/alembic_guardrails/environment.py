@@ -18,6 +18,7 @@ from alembic_guardrails.autogenerate import (
     escape_reflected_defaults,
     extend_reflection,
     find_sequences_together,
+    name_unnamed,
     reading_quietly,
     render_item,
     tidy,
@@ -142,6 +143,7 @@ class Runner:
             compare_defaults_by_asking(migration)
             compare_indexes_by_asking(migration)
             find_sequences_together(migration)
+            name_unnamed(migration)
             write_expressions_as_they_are(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():
                 name_as_written(migration)  # also in the steps that the guard adds

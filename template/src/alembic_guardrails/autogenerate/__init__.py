@@ -248,6 +248,14 @@ def find_sequences_together(context: MigrationContext) -> None:
         postgresql.find_sequences_together(context.impl)
 
 
+def name_unnamed(context: MigrationContext) -> None:
+    """Have Alembic find the constraints of SQLite that have no name."""
+    if context.connection is not None and context.dialect.name == "sqlite":
+        from alembic_guardrails.autogenerate import sqlite
+
+        sqlite.name_unnamed(context.impl)
+
+
 @cache
 def compare_computed_by_asking() -> None:
     """Have Alembic compare computed columns as `compare.compare_computed` does.

@@ -29,7 +29,7 @@ from alembic_guardrails.autogenerate.mysql import (
     say_whole_column,
 )
 from alembic_guardrails.autogenerate.render import stored_type
-from alembic_guardrails.autogenerate.sqlite import has_unnamed, is_row_number
+from alembic_guardrails.autogenerate.sqlite import as_named, is_given, is_row_number
 from sqlalchemy import CheckConstraint, Column, Connection, Dialect, ForeignKey, MetaData, Table
 from sqlalchemy.sql.naming import conv
 from sqlalchemy.types import SchemaType, TypeEngine
@@ -201,7 +201,7 @@ def leave_names(
     dropped = {name_of(change) for change in kept if isinstance(change, DropIndexOp)}
     created = {name_of(change) for change in kept if isinstance(change, CreateIndexOp)}
     renamed = [change for change in kept if name_of(change) not in dropped & created]
-    for create in [change for change in renamed if is_named_by_convention(change)]:
+    for create in [*renamed]:
         for drop in [change for change in renamed if differs_in_name_only(change, create, context)]:
             renamed.remove(drop)
             kept.remove(drop)
@@ -243,9 +243,10 @@ def differs_in_name_only(
     """Whether a change drops what another one creates under the name of the convention.
 
     What is not the name is compared as Alembic compares it where the names are the same. A name
-    that a model gives itself is a change in both directions.
+    that a model gives itself is a change in both directions, unless the database has none.
     """
-    if not is_made_by_rule(drop):
+    is_by_rule = is_made_by_rule(drop) and is_named_by_convention(create)
+    if not (is_by_rule or is_given(drop) or is_given(create)):
         return False
     impl = context.impl
     match drop, create:
@@ -363,7 +364,7 @@ def tidied(
         changes = sorted(changes, key=drops_foreign_key, reverse=True)
         operation.ops = [with_whole_column(context.connection, change) for change in changes]
         if not changes_only_indexes(operation):
-            yield operation
+            yield as_named(operation)
         elif key(operation) not in dropped:
             yield from operation.ops
 
@@ -397,10 +398,10 @@ def needed(
 
 def is_met(connection: Connection, table: str, change: MigrateOperation) -> bool:
     """Whether SQLite has what a change asks for, although SQLAlchemy does not see it."""
-    if isinstance(change, AlterColumnOp):
-        is_about_null = change.modify_nullable is not None and len(change.to_diff_tuple()) == 1
-        return is_about_null and is_row_number(connection, table, change)
-    return has_unnamed(connection, table, change)
+    if not isinstance(change, AlterColumnOp):
+        return False
+    is_about_null = change.modify_nullable is not None and len(change.to_diff_tuple()) == 1
+    return is_about_null and is_row_number(connection, table, change)
 
 
 def refers_elsewhere(

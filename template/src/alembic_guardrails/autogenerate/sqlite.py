@@ -1,18 +1,31 @@
 """What autogenerate needs to know of SQLite."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import (
     AlterColumnOp,
+    CreateForeignKeyOp,
     CreateUniqueConstraintOp,
     DropConstraintOp,
     MigrateOperation,
+    ModifyTableOps,
 )
 from alembic_guardrails.autogenerate import read_together
-from sqlalchemy import INTEGER, Column, Connection, inspect, text
+from sqlalchemy import (
+    INTEGER,
+    Column,
+    Connection,
+    ForeignKeyConstraint,
+    UniqueConstraint,
+    inspect,
+    text,
+)
+from sqlalchemy.sql.naming import conv
 
 # The types that columns were declared with, as the statements spell them; of one table, or of all.
 TYPES = text("""
@@ -33,16 +46,88 @@ COMPUTED = re.compile(r"\bas \((.*)\)")
 # SQLAlchemy reads nothing of SQLite's indexes but columns, so that there is nothing to compare.
 INDEX_COMPARISON = None
 
+# What a batch calls constraints that have no name in the database, so that it can drop them:
+# https://alembic.sqlalchemy.org/en/latest/batch.html#dropping-unnamed-or-named-constraints
+CONVENTION = {
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+}
+# The kinds of constraints, as Alembic and as a convention calls them.
+KINDS = {"foreignkey": "fk", "unique": "uq"}
 
-def has_unnamed(connection: Connection, table: str, operation: MigrateOperation) -> bool:
-    """Whether SQLite has the UNIQUE that an operation is about, although it gives it no name."""
-    if connection.dialect.name != "sqlite":
-        return False
-    if isinstance(operation, DropConstraintOp) and operation.constraint_type == "unique":
-        operation = operation.reverse()
-    return isinstance(operation, CreateUniqueConstraintOp) and has_unnamed_unique(
-        connection, table, sorted(map(str, operation.columns))
-    )
+
+class GivenName(conv):
+    """The name that CONVENTION gives to a constraint that has none in the database."""
+
+    __slots__ = ()
+
+
+class NamingBatch(ModifyTableOps):
+    """Changes of a table that drop constraints which CONVENTION names."""
+
+
+@renderers.dispatch_for(NamingBatch)
+def render_batch(context: AutogenContext, batch: NamingBatch) -> list[str]:
+    """Write the changes as Alembic does, in a batch that has the convention."""
+    table = ModifyTableOps(batch.table_name, batch.ops, schema=batch.schema)
+    first, *others = renderers.dispatch(table)(context, table)
+    dropped = [change for change in batch.ops if isinstance(change, DropConstraintOp)]
+    kinds = {KINDS[str(change.constraint_type)] for change in dropped if is_given(change)}
+    names = {kind: CONVENTION[kind] for kind in sorted(kinds)}
+    return [first.replace(") as ", f", naming_convention={names!r}) as "), *others]
+
+
+def name_unnamed(impl: Any) -> None:
+    """Have Alembic compare constraints without a name as if they had that of CONVENTION.
+
+    Alembic takes no UNIQUE without a name for removed, and writes `drop_constraint(None)` for such
+    a foreign key, which fails.
+    """
+    correct_uniques = impl.correct_for_autogen_constraints
+    correct_keys = impl.correct_for_autogen_foreignkeys
+
+    def correct_for_autogen_constraints(uniques: Iterable[UniqueConstraint], *others: Any) -> None:
+        for unique in uniques:
+            if unique.name is None:
+                names = [unique.table.name, *(column.name for column in unique.columns)]
+                unique.name = GivenName(f"uq_{'_'.join(names)}")
+        correct_uniques(uniques, *others)
+
+    def correct_for_autogen_foreignkeys(
+        keys: Iterable[ForeignKeyConstraint], models: Iterable[ForeignKeyConstraint]
+    ) -> None:
+        for key in keys:
+            if key.name is None:
+                referred = key.elements[0].target_fullname.rpartition(".")[0]
+                names = [key.parent.name, *key.column_keys, referred]
+                key.name = GivenName(f"fk_{'_'.join(names)}")
+        correct_keys(keys, models)
+
+    impl.correct_for_autogen_constraints = correct_for_autogen_constraints
+    impl.correct_for_autogen_foreignkeys = correct_for_autogen_foreignkeys
+
+
+def is_given(change: MigrateOperation) -> bool:
+    """Whether a change is about a constraint that has no name in the database."""
+    match change:
+        case (
+            DropConstraintOp(constraint_name=name)
+            | CreateUniqueConstraintOp(constraint_name=name)
+            | CreateForeignKeyOp(constraint_name=name)
+        ):
+            return isinstance(name, GivenName)
+    return False
+
+
+def as_named(table: ModifyTableOps) -> ModifyTableOps:
+    """Return changes of a table that can run: what is dropped is named, what comes back is not."""
+    given = [change for change in table.ops if is_given(change)]
+    for change in given:
+        if isinstance(change, CreateUniqueConstraintOp | CreateForeignKeyOp):
+            change.constraint_name = None
+    if any(isinstance(change, DropConstraintOp) for change in given):
+        return NamingBatch(table.table_name, table.ops, schema=table.schema)
+    return table
 
 
 def is_row_number(connection: Connection, table: str, operation: AlterColumnOp) -> bool:
@@ -55,25 +140,11 @@ def is_row_number(connection: Connection, table: str, operation: AlterColumnOp) 
     )
 
 
-def has_unnamed_unique(connection: Connection, table: str, columns: list[str]) -> bool:
-    """Whether a table has a UNIQUE without a name on these columns, and none with a name."""
-    inspector = inspect(connection)
-    is_automatic = any(
-        str(index["name"]).startswith("sqlite_autoindex")
-        and sorted(map(str, index["column_names"])) == columns
-        for index in inspector.get_indexes(table, include_auto_indexes=True)
-    )
-    return is_automatic and not any(
-        constraint["name"] and sorted(constraint["column_names"]) == columns
-        for constraint in inspector.get_unique_constraints(table)
-    )
-
-
 def extend_reflection(connection: Connection) -> None:
     """Have SQLAlchemy read ON DELETE and ON UPDATE of foreign keys that stand at a column.
 
     On SQLite it reads them only of foreign keys that stand at the table, so that Alembic would see
-    a change where there is none.
+    a change where there is none. It is the same with a UNIQUE.
     """
     dialect: Any = connection.dialect
     if "get_foreign_keys" in vars(dialect):
@@ -99,9 +170,29 @@ def extend_reflection(connection: Connection) -> None:
         return found
 
     dialect.get_foreign_keys = get_foreign_keys
+    read_all_uniques(dialect)
     dialect.get_multi_foreign_keys = read_together(
         dialect.get_multi_foreign_keys, "foreign_keys_of_tables", read_rows
     )
+
+
+def read_all_uniques(dialect: Any) -> None:
+    """Have SQLAlchemy read each UNIQUE of a table: it leaves out `name varchar(20) UNIQUE`."""
+    read = dialect.get_unique_constraints
+
+    def get_unique_constraints(*args: Any, **kwargs: Any) -> Any:
+        return [*(found := read(*args, **kwargs)), *unread(found, *args, **kwargs)]
+
+    def unread(found: Any, *args: Any, **kwargs: Any) -> Iterator[dict[str, Any]]:
+        known = [unique["column_names"] for unique in found]
+        for index in dialect.get_indexes(*args, include_auto_indexes=True, **kwargs):
+            columns = index["column_names"]
+            if columns in known or not index["name"].startswith("sqlite_autoindex_"):
+                continue
+            if columns != dialect.get_pk_constraint(*args, **kwargs)["constrained_columns"]:
+                yield {"name": None, "column_names": columns}
+
+    dialect.get_unique_constraints = get_unique_constraints
 
 
 def actions_of(rows: Iterable[Any]) -> dict[tuple[str, ...], dict[str, str]]:

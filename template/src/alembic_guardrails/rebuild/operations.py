@@ -23,10 +23,12 @@ from sqlalchemy import (
     Column,
     Computed,
     Constraint,
+    ForeignKeyConstraint,
     Identity,
     Index,
     PrimaryKeyConstraint,
     String,
+    UniqueConstraint,
 )
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import to_instance
@@ -274,13 +276,14 @@ class BatchChange:
             self.target.dropped.append(name)
 
     def add_constraint(self, constraint: Constraint) -> None:
-        """Add a constraint.
+        """Add a constraint. A UNIQUE and a foreign key come back without a name, if they had none.
 
         Raises:
-            ValueError: It has no name, as in Alembic.
+            ValueError: Another one has no name, as in Alembic.
             CommandError: The table has another one with this name.
         """
-        if not has_name(constraint):
+        can_be_unnamed = isinstance(constraint, ForeignKeyConstraint | UniqueConstraint)
+        if not (can_be_unnamed or has_name(constraint)):
             raise ValueError("Constraint must have a name")
         if not is_made(constraint, self.dialect):
             return

@@ -127,7 +127,11 @@ def find_unnamed(
     described = [one for one in stated if one.name is not None and str(one.name) == name]
     found = [pair for pair in unnamed if any(matches(one, *pair) for one in described)]
     if not found and convention:
-        found = [pair for pair in unnamed if name_by_convention(table, *pair, convention) == name]
+        found = [
+            pair
+            for pair in unnamed
+            if fold(name_by_convention(table, *pair, convention)) == fold(name)
+        ]
     return found
 
 
