@@ -47,6 +47,12 @@ def read_types(
     }
 
 
+def is_unknown(type_: Any) -> bool:
+    """Whether SQLAlchemy does not know a type, or the one that a domain or an array is made of."""
+    inner = getattr(type_, "data_type", None) or getattr(type_, "item_type", None)
+    return is_unknown(inner) if inner is not None else type_.__visit_name__ == "null"
+
+
 @contextmanager
 def naming_other_types(connection: Connection) -> Iterator[None]:
     """Have SQLAlchemy read a type that it does not know as `OtherType`, while this lasts.
@@ -57,7 +63,7 @@ def naming_other_types(connection: Connection) -> Iterator[None]:
     def name_type(inspector: Inspector, table: Table, column: dict[str, Any]) -> None:
         """Replace the type of a reflected column."""
         is_here = inspector.engine is connection.engine
-        if is_here and column["type"].__visit_name__ == "null":
+        if is_here and is_unknown(column["type"]):
             types = read_types(connection, table.name)
             spec = types.get((table.schema, table.name, column["name"]))
             if spec is not None:  # on SQLite, a column can be without a type

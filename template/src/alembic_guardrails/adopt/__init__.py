@@ -20,8 +20,8 @@ class Database:
 
     # What is beside a schema, and so in no revision: words for the report.
     outside_schema = ""
-    # SQLAlchemy's names of types that stand for one that it does not know.
-    unknown_types: Collection[str] = ("null",)
+    # SQLAlchemy's names of types that it also takes for one that it does not know.
+    unknown_types: Collection[str] = ()
 
     def check_connection(self, connection: Connection) -> None:
         """Check that the tables of this connection can be told apart.

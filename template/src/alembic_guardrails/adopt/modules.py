@@ -21,7 +21,7 @@ from alembic_guardrails.adopt.models import (
 from alembic_guardrails.adopt.render import Renderer, is_ordered_by_columns
 from alembic_guardrails.autogenerate import extend_reflection
 from alembic_guardrails.files import run_ruff
-from alembic_guardrails.types import OtherType, read_types
+from alembic_guardrails.types import OtherType, is_unknown, read_types
 from sqlacodegen.models import ColumnAttribute, Model, ModelClass, RelationshipAttribute
 from sqlacodegen.utils import render_callable
 from sqlalchemy import Column, Connection, Dialect, Index, MetaData
@@ -31,10 +31,14 @@ from sqlalchemy.schema import sort_tables_and_constraints
 # A type that SQLite takes for a number, as SQLAlchemy does.
 NUMERIC = re.compile(r"(?:numeric|decimal)\b", re.IGNORECASE)
 
-# Long strings cannot be wrapped: these lines are marked.
+# Long strings cannot be wrapped, and names have unusual letters: these lines are marked. A mark can
+# have ruff wrap its line, which takes the mark away from what it is about.
 FORMATTING = (
     "check --fix --silent --exit-zero",
     "format --silent",
+    "check --silent --add-noqa",
+    "format --silent",
+    "check --fix --silent --exit-zero",
     "check --silent --add-noqa",
 )
 
@@ -107,7 +111,7 @@ def name_types(connection: Connection, database: Database, metadata: MetaData) -
     unknown = [
         column
         for column in list_columns(metadata)
-        if column.type.__visit_name__ in database.unknown_types
+        if is_unknown(column.type) or column.type.__visit_name__ in database.unknown_types
     ]
     if not unknown:
         return
