@@ -1,6 +1,8 @@
 """What autogenerate needs to know of PostgreSQL."""
 
 import re
+from collections.abc import Callable
+from itertools import chain
 from typing import Any, cast
 
 from alembic_guardrails.autogenerate import escape_parameters
@@ -71,7 +73,10 @@ TABLE = f"pg_temp.{NAME}"
 
 
 def extend_reflection(connection: Connection) -> None:
-    """Have SQLAlchemy read COLLATE in indexes of PostgreSQL, as expressions."""
+    """Have SQLAlchemy read some parts of indexes of PostgreSQL as expressions.
+
+    These are the parts with COLLATE, and those with an operator class and an order.
+    """
     dialect: Any = connection.dialect
     if "get_multi_indexes" in vars(dialect):
         return
@@ -89,6 +94,8 @@ def extend_reflection(connection: Connection) -> None:
             for index in tables.get(table, ()):
                 if index["name"] == name:
                     replace_part(index, number, part)
+        for index in chain.from_iterable(tables.values()):
+            write_operators(index, dialect.identifier_preparer.quote)
         return [((options["schema"], name), indexes) for name, indexes in tables.items()]
 
     dialect.get_multi_indexes = get_multi_indexes
@@ -122,6 +129,20 @@ def replace_part(index: Any, number: int, part: str) -> None:
     for options in (index.get("column_sorting", {}), operators):
         if before in options:
             options[part] = options.pop(before)
+
+
+def write_operators(index: Any, quote: Callable[[str], str]) -> None:
+    """Write operator classes of a reflected index into the parts that have an order as well.
+
+    SQLAlchemy writes only operator classes of parts without an order.
+    """
+    operators = index.get("dialect_options", {}).get("postgresql_ops", {})
+    orders = index.get("column_sorting", {})
+    for number, part in enumerate([*index.get("expressions", index["column_names"])]):
+        if part in operators and part in orders:
+            sql = quote(part) if index["column_names"][number] else part
+            order = [word.replace("_", " ").upper() for word in orders.pop(part)]
+            replace_part(index, number, " ".join((sql, operators.pop(part), *order)))
 
 
 def without_names(definition: str) -> str:
