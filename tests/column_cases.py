@@ -13,12 +13,12 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic_guardrails.autogenerate import (
     compare_computed_by_asking,
+    compare_constraints,
     compare_defaults_by_asking,
     compare_indexes_by_asking,
     compare_type,
     escape_reflected_defaults,
     find_sequences_together,
-    name_unnamed,
     write_expressions_as_they_are,
 )
 from alembic_guardrails.autogenerate.render import render_item
@@ -151,7 +151,7 @@ def context_for(connection: Connection, metadata: MetaData) -> MigrationContext:
     compare_defaults_by_asking(context)
     compare_indexes_by_asking(context)
     find_sequences_together(context)
-    name_unnamed(context)
+    compare_constraints(context)
     write_expressions_as_they_are(context)
     escape_reflected_defaults()
     compare_computed_by_asking()

@@ -113,6 +113,16 @@ ON_POSTGRESQL = (
     ),
     Case("operators", on(name, postgresql_ops={"name": "varchar_pattern_ops"}), on(name)),
     Case(
+        "operators and order",
+        on(sql("name text_pattern_ops DESC"), sql('"a b" text_pattern_ops NULLS FIRST')),
+        on(sql("name text_pattern_ops"), sql('"a b" text_pattern_ops')),
+    ),
+    Case(
+        "operators and order of function",
+        on(sql('lower(name) COLLATE "C" text_pattern_ops DESC NULLS LAST')),
+        on(sql('lower(name) COLLATE "C" DESC NULLS LAST')),
+    ),
+    Case(
         "operators of function",
         on(lambda c: sa.func.lower(c.name).label("l"), postgresql_ops={"l": "text_pattern_ops"}),
         on(lambda c: sa.func.lower(c.name).label("l")),
@@ -196,8 +206,50 @@ ON_MARIADB = (
     Case("descending", on(lambda c: c.n.desc()), on(number)),
     Case("length", on(name, mariadb_length={"name": 5}), on(name, mariadb_length={"name": 6})),
 )
-# Of SQLite, SQLAlchemy reads the columns alone, and of those on expressions nothing.
-ON_SQLITE = (Case("columns", on(number), on(number, name)),)
+ON_SQLITE = (
+    Case("columns", on(number), on(number, name)),
+    Case("function", on(lambda c: sa.func.lower(c.name)), on(lambda c: sa.func.upper(c.name))),
+    Case("sql", on(sql("lower(name)")), on(sql("upper(name)"))),
+    Case(
+        "two",
+        on(number, lambda c: sa.func.lower(c.name)),
+        on(lambda c: sa.func.lower(c.name), number),
+    ),
+    Case("quote", on(sql("coalesce(name, 'it''s')")), on(sql("coalesce(name, 'it''s:a')"))),
+    Case("percent", on(sql("replace(name, '%', ':a')")), on(sql("replace(name, '%%', ':a')"))),
+    Case(
+        "case",
+        on(lambda c: sa.case((c.n > 0, 1), else_=0)),
+        on(lambda c: sa.case((c.n > 1, 1), else_=0)),
+    ),
+    Case("descending", on(lambda c: c.n.desc()), on(number)),
+    Case("descending in sql", on(number, sql('"name" DESC')), on(number, sql("name"))),
+    Case("collation", on(sql("name COLLATE NOCASE")), on(name)),
+    Case(
+        "collation and order",
+        on(lambda c: c.name.collate("NOCASE").desc(), number),
+        on(lambda c: c.name.collate("RTRIM").desc(), number),
+    ),
+    Case(
+        "where",
+        on(number, sqlite_where=lambda c: c.name.is_not(None)),
+        on(number, sqlite_where=lambda c: c.name.is_(None)),
+    ),
+    Case("where goes", on(number, sqlite_where=lambda c: c.n > 0), on(number)),
+    Case("where comes", on(number), on(number, sqlite_where=lambda c: c.n > 0)),
+    Case(
+        "where in",
+        on(number, sqlite_where=lambda c: c.name.in_(["a", "b"])),
+        on(number, sqlite_where=lambda c: c.name.in_(["a", "c"])),
+    ),
+    Case(
+        "where sql",
+        on(number, sqlite_where=sql("n > 0\nAND name <> '\\:a)%'")),
+        on(number, sqlite_where=sql("n > 0\nAND name <> '\\:b)%'")),
+    ),
+    Case("unique", on(number, unique=True), on(number)),
+    Case("odd names", on(lambda c: c["a b"]), on(lambda c: c["a b"].desc())),
+)
 CASES = {
     "mariadb": ON_MARIADB,
     "mysql": ON_MYSQL,

@@ -43,6 +43,7 @@ from alembic_guardrails.adopt.prove import check_same
 from alembic_guardrails.adopt.render import Renderer
 from alembic_guardrails.commands.adopt import adopt
 from alembic_guardrails.dialects import module_for
+from alembic_guardrails.files import run_ruff
 from alembic_guardrails.guard.mysql import IN_COLUMN
 from alembic_guardrails.ignore import IgnoreList
 from alembic_guardrails.schema.postgresql import VIEW
@@ -605,11 +606,16 @@ CREATE TABLE customers (
     odd MONEY(20),
     price NUMERIC(5, 2),
     percent TEXT AS (substr(name, 1)) VIRTUAL,
+    numbers VARCHAR(10, 2) DEFAULT 'x',
+    flag BOOLEAN(1),
+    size FLOAT(7, 3),
     parent INTEGER REFERENCES customers ON DELETE CASCADE,
     UNIQUE (name, odd)
 );
 CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customers);
 CREATE INDEX by_name ON customers (lower(name)) WHERE name > '';
+CREATE INDEX by_all ON customers (odd COLLATE NOCASE, PRICE DESC, [Made] ASC) WHERE odd > 'a:b)'
+    AND price > 1;
 CREATE VIRTUAL TABLE search USING fts5 (title);
 CREATE VIEW named AS SELECT name FROM customers;
 """
@@ -720,9 +726,16 @@ def test_what_sqlalchemy_does_not_read_is_added(project: Project) -> None:
             assert "VARCHAR(80) COLLATE nocase NOT NULL" in statements
             assert "odd MONEY(20)" in statements
             assert "price NUMERIC(5, 2)" in statements
-            assert "AS (substr (name, 1)) VIRTUAL" in statements
+            assert "AS (substr(name, 1)) VIRTUAL" in statements
             assert "UNIQUE (name, odd)" in statements
+            assert "numbers VARCHAR(10) DEFAULT 'x'" in statements
+            assert "CHECK" not in statements
+            assert tables.tables["customers"].c.size.type.python_type is float
             assert "INDEX by_name ON customers (lower(name)) WHERE name > ''" in statements
+            assert (
+                "INDEX by_all ON customers (odd COLLATE NOCASE, price DESC, made)"
+                " WHERE odd > 'a:b)' AND price > 1" in statements
+            )
 
 
 def test_foreign_keys_to_what_is_not_read_are_left_out(project: Project) -> None:
@@ -822,6 +835,24 @@ def test_a_database_is_adopted(service: Project) -> None:
     fill(service, "DROP TABLE alembic_version; DROP VIEW named")
     with pytest.raises(CommandError, match="1 difference "):
         adopt(config)
+
+
+def test_lines_that_are_marked_and_wrapped(service: Project) -> None:
+    linted = "[tool.ruff]\nline-length = 100\nlint.select = ['E', 'RUF']\n"
+    (service.path / "pyproject.toml").write_text(linted, "utf-8")
+    fill(
+        service,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, name_of_what_is_sold_there INT,"
+        " price_of_what_is_sold_there INT, CONSTRAINT \uff46\uff55\uff4c\uff4c_price"
+        " UNIQUE (name_of_what_is_sold_there, price_of_what_is_sold_there));",
+    )
+
+    adopt(service.config())
+
+    module = service.path / "shop_models" / "t.py"
+    assert "# noqa" in module.read_text("utf-8")
+    for command in (("check",), ("format", "--check")):
+        assert run_ruff(*command, "--no-cache", str(module))
 
 
 @pytest.mark.parametrize("missing", ["inflect", "sqlacodegen"])

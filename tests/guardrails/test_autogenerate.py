@@ -132,11 +132,17 @@ def test_defaults_of_mysql_are_written_as_expressions() -> None:
 
 def test_computed_columns_of_sqlite() -> None:
     with sa.create_engine("sqlite://").connect() as connection:
-        connection.exec_driver_sql('CREATE TABLE t (id INTEGER PRIMARY KEY, c INT AS ("id"*2))')
-        column = sa.Table("t", sa.MetaData(), autoload_with=connection).c.c
+        extend_reflection(connection)
+        connection.exec_driver_sql(
+            'CREATE TABLE t (id INTEGER PRIMARY KEY, "C" INT AS ("id"*2), d TEXT'
+            " GENERATED ALWAYS AS ('(' || \"id\") STORED, CHECK (id > 0))"
+        )
+        columns = sa.Table("t", sa.MetaData(), autoload_with=connection).c
 
-        assert has_expression(connection, column, "id * 2")
-        assert not has_expression(connection, column, "id * 3")
+    assert has_expression(columns["C"], "id * 2")
+    assert not has_expression(columns["C"], "id * 3")
+    assert columns.d.computed is not None
+    assert str(columns.d.computed.sqltext) == "'(' || \"id\""
 
 
 # Order.

@@ -1,4 +1,4 @@
-"""Constraints of SQLite without a name, which a model no longer has."""
+"""What a model of SQLite no longer has: constraints without a name, and indexes on expressions."""
 
 import sqlite3
 from contextlib import closing
@@ -134,3 +134,30 @@ def test_another_name_is_no_change(project: Project) -> None:
     command.upgrade(project.config(), "head")
 
     command.check(project.config())
+
+
+def test_an_index_on_expressions_goes_with_its_table_only(project: Project) -> None:
+    """As with Alembic elsewhere, the model of a table may not have it."""
+    env = project.path / "migrations" / "env.py"
+    (project.path / "migrations" / "script.py.mako").write_text(SCRIPT, "utf-8")
+    env.write_text(ENV.format(constraints=""), "utf-8")
+    path = project.path / "app.db"
+    command.upgrade(project.config(), "head")
+    command.revision(project.config(), "all", autogenerate=True)
+    command.upgrade(project.config(), "head")
+    index = "CREATE INDEX lowered ON t (lower(d), a DESC)"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(index)
+
+    command.check(project.config())
+    text = env.read_text("utf-8")
+    env.write_text(
+        text[: text.index('Table("t"')] + text[text.index("run_migrations(t") :], "utf-8"
+    )
+    command.revision(project.config(), "less", autogenerate=True)
+    command.upgrade(project.config(), "head")
+    command.downgrade(project.config(), "-1")
+
+    with closing(sqlite3.connect(path)) as connection:
+        (found,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'lowered'")
+    assert found == (index,)

@@ -29,7 +29,6 @@ from sqlalchemy import (
     Index,
     MetaData,
     Table,
-    TextClause,
     text,
 )
 from sqlalchemy.schema import DDLElement
@@ -255,14 +254,6 @@ def count_result_columns(compiled: Compiled) -> int:
     SQLAlchemy 2.1.9, `sql/compiler.py`. There is no public name; a textual statement has none.
     """
     return len(getattr(compiled, "_result_columns", None) or ())
-
-
-def add_index(name: str, elements: Column[Any] | TextClause, table: Table, **options: Any) -> Index:
-    """Add an index to a table, whatever its elements are made of.
-
-    SQLAlchemy 2.1.9, `sql/schema.py`. Without `_table` an index of nothing but text has no table.
-    """
-    return Index(name, elements, _table=table, **options)
 
 
 def rewrite_statements_of_tables(dialect: Dialect, rewrite: Callable[[str], str]) -> None:

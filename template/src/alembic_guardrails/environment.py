@@ -12,13 +12,13 @@ from alembic_guardrails._alembic import compare_tables_first
 from alembic_guardrails.autogenerate import (
     Scope,
     compare_computed_by_asking,
+    compare_constraints,
     compare_defaults_by_asking,
     compare_indexes_by_asking,
     compare_type,
     escape_reflected_defaults,
     extend_reflection,
     find_sequences_together,
-    name_unnamed,
     reading_quietly,
     render_item,
     tidy,
@@ -143,7 +143,7 @@ class Runner:
             compare_defaults_by_asking(migration)
             compare_indexes_by_asking(migration)
             find_sequences_together(migration)
-            name_unnamed(migration)
+            compare_constraints(migration)
             write_expressions_as_they_are(migration)
             with guarding(migration, self.settings, self.activity), context.begin_transaction():
                 name_as_written(migration)  # also in the steps that the guard adds

@@ -30,10 +30,9 @@ from alembic.autogenerate import comparators
 from alembic_guardrails.dialects import module_for
 from sqlalchemy import Connection
 
-# What they cannot read or compare: indexes on expressions, options and types of columns. Nothing
-# is proposed for it, in models or in revisions.
+# What they cannot read or compare: options and types of columns, and what the modules of databases
+# read better. Nothing is proposed for it, in models or in revisions.
 MESSAGES = (
-    "autogenerate skipping .*expression-based index",
     "Computed default on .* cannot be modified",  # compare.py has the word
     "Can't validate argument 'dialect_options'",
     "Converting unknown KEY type",
@@ -222,7 +221,7 @@ def compare_defaults_by_asking(context: MigrationContext) -> None:
 
 
 def compare_indexes_by_asking(context: MigrationContext) -> None:
-    """Have Alembic compare indexes as an `IndexComparison` does, where the database has one."""
+    """Have Alembic compare indexes as the `IndexComparison` of a database does."""
     impl: Any = context.impl
     connection = context.connection
     if connection is None:
@@ -231,10 +230,7 @@ def compare_indexes_by_asking(context: MigrationContext) -> None:
 
     def compare_indexes(*arguments: Any) -> Any:
         own = module_for("autogenerate", context.dialect.name)
-        if own.INDEX_COMPARISON:
-            impl.compare_indexes = own.INDEX_COMPARISON(connection, compare_texts).compare
-        else:
-            impl.compare_indexes = compare_texts
+        impl.compare_indexes = own.INDEX_COMPARISON(connection, compare_texts).compare
         return impl.compare_indexes(*arguments)
 
     impl.compare_indexes = compare_indexes
@@ -248,12 +244,12 @@ def find_sequences_together(context: MigrationContext) -> None:
         postgresql.find_sequences_together(context.impl)
 
 
-def name_unnamed(context: MigrationContext) -> None:
-    """Have Alembic find the constraints of SQLite that have no name."""
+def compare_constraints(context: MigrationContext) -> None:
+    """Have Alembic find constraints of SQLite that have no name, and compare all indexes."""
     if context.connection is not None and context.dialect.name == "sqlite":
         from alembic_guardrails.autogenerate import sqlite
 
-        sqlite.name_unnamed(context.impl)
+        sqlite.compare_constraints(context)
 
 
 @cache

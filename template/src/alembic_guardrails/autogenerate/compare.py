@@ -209,7 +209,7 @@ def has_same_expression(connection: Connection, inspected: Column[Any], model: C
     if doubles_percents(connection.dialect):
         sql = sql.replace("%%", "%")
     if connection.dialect.name == "sqlite":
-        return has_expression(connection, inspected, sql)
+        return has_expression(inspected, sql)
     computed = Computed(text(escape_parameters(sql)), persisted=inspected.computed.persisted)
     table: Any = inspected.table
     columns = [

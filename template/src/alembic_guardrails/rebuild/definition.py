@@ -1,6 +1,7 @@
 """The definition of a table: where its columns, their clauses and its constraints stand in it.
 
-The grammar is SQLite's: https://www.sqlite.org/lang_createtable.html
+The grammar is SQLite's: https://www.sqlite.org/lang_createtable.html and, of an index,
+https://www.sqlite.org/lang_createindex.html
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -534,3 +535,56 @@ def parse_table(text: str) -> TableDefinition:
         UnreadableError: It is not understood.
     """
     return Parser(text).read()
+
+
+@dataclass(frozen=True)
+class IndexElement:
+    """A part of an index, with its order; `is_bare` if it is one name and no expression."""
+
+    text: str
+    is_bare: bool
+    is_descending: bool
+
+
+@dataclass(frozen=True)
+class IndexDefinition:
+    """A CREATE INDEX statement, taken apart."""
+
+    is_unique: bool
+    elements: tuple[IndexElement, ...]
+    where: str
+    normalised: str
+    """What it says but for its names, however it is written."""
+
+
+def read_index(statement: str) -> IndexDefinition:
+    """Take a CREATE INDEX statement apart, as SQLite keeps it."""
+    parts = read_tokens(statement)
+    first = next(place for place, token in enumerate(parts) if token.text == "(")
+    behind = after_parentheses(parts, first)
+    elements = tuple(
+        read_element(element, statement) for element in split(parts[first + 1 : behind - 1])
+    )
+    is_unique = parts[1].word == "UNIQUE"
+    where = statement[parts[behind + 1].begin : parts[-1].end] if behind < len(parts) else ""
+    said = [normalise(element.text) for element in elements]
+    return IndexDefinition(is_unique, elements, where, f"{is_unique} {said} {normalise(where)}")
+
+
+def read_element(parts: tuple[Token, ...], statement: str) -> IndexElement:
+    """Read a part of an index; ASC goes without saying."""
+    order = parts[-1].word if len(parts) > 1 else ""
+    is_bare = len(parts) - (order in ("ASC", "DESC")) == 1
+    last = parts[-2] if order == "ASC" else parts[-1]
+    return IndexElement(statement[parts[0].begin : last.end], is_bare, order == "DESC")
+
+
+def split(parts: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
+    """Split tokens at the commas that are in no parentheses."""
+    begin = depth = 0
+    for place, token in enumerate(parts):
+        depth += {"(": 1, ")": -1}.get(token.word, 0)
+        if token.word == "," and depth == 0:
+            yield parts[begin:place]
+            begin = place + 1
+    yield parts[begin:]
