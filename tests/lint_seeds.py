@@ -276,6 +276,7 @@ all:
         sa.Column('who', sa.Integer, sa.ForeignKey('customers.id', name='fk_who')),
         sa.UniqueConstraint('who', name='uq_who'),
         sa.CheckConstraint('id > 0', name='id'))
+    op.create_table('notes', sa.Column('id', sa.Integer), sa.Index('ix_notes_id', 'id'))
     op.create_index('ix_visits_at', 'visits', ['at'])
     op.bulk_insert(made, [{'id': 1, 'at': None}])
     with op.batch_alter_table('visits') as batch:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     DefaultClause,
     Dialect,
     ForeignKeyConstraint,
+    Index,
     UniqueConstraint,
 )
 from sqlalchemy.schema import SchemaItem
@@ -113,7 +114,9 @@ def names_in_table(table: str, parts: Sequence[SchemaItem], dialect: Dialect) ->
             is_single = key.constraint is None or len(key.constraint.elements) == 1
             if key.name is None and is_single:
                 yield f"fk_{table}_{part.name}_{key.target_fullname.split('.')[-2]}"
-    made = ops.CreateTableOp(table, parts).to_table()
+    # An index belongs to one table for good, and always has a name.
+    kept = [part for part in parts if not isinstance(part, Index)]
+    made = ops.CreateTableOp(table, kept).to_table()
     at_columns = [constraint for column in made.columns for constraint in column.constraints]
     for constraint in (*made.constraints, *at_columns):
         if isinstance(constraint.name, str) or not is_made(constraint, dialect):

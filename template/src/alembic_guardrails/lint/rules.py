@@ -14,7 +14,7 @@ from alembic_guardrails.lint.rule import Reading, Rule
 from alembic_guardrails.offline.recorder import Step, find_object, find_types
 from alembic_guardrails.offline.tables import table_of
 from alembic_guardrails.output import Severity
-from sqlalchemy import Dialect
+from sqlalchemy import Column, Dialect
 
 USED = "the previous release may still use {subject}"
 DROP_LATER = "stop using it in this release, and drop it in the next"
@@ -220,7 +220,7 @@ def created_types(reading: Reading) -> set[str]:
 def creates_type(step: Step, name: str) -> bool:
     """Whether a step creates a type, by a statement or for a column of a new table."""
     if isinstance(step.operation, ops.CreateTableOp):
-        columns = step.operation.to_table().columns
+        columns = [part for part in step.operation.columns if isinstance(part, Column)]
         return any(getattr(column.type, "name", None) == name for column in columns)
     return any(
         statement.verb == "CREATE" and find_object(statement, "TYPE") == (None, name)

@@ -19,7 +19,7 @@ from alembic_guardrails.offline.definitions import Key
 from alembic_guardrails.offline.tables import RecordedTable, TableBuilder, Tables, reflect_recorded
 from alembic_guardrails.output import Span, span_of_frame
 from alembic_guardrails.statements import Kind, Statement, split
-from sqlalchemy import URL, Connection, Engine, NullPool, event
+from sqlalchemy import URL, Connection, Engine, Index, NullPool, event
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -186,6 +186,13 @@ class NoRows:
         return self
 
 
+def keep_table(operation: CreateTableOp, context: MigrationContext) -> None:
+    """Have an operation make its table once, if an index in it can belong to one table only."""
+    if any(isinstance(part, Index) for part in operation.columns):
+        table = operation.to_table(context)
+        operation.to_table = lambda *_: table  # type: ignore[method-assign]
+
+
 class RecordedOperations(Operations):
     """What `alembic.op` is while a revision runs."""
 
@@ -271,6 +278,8 @@ class RecordedOperations(Operations):
             if isinstance(text, ClauseElement):
                 text = str(text.compile(dialect=self.impl.dialect))
             return self.record(operation, str(text))
+        if isinstance(operation, CreateTableOp):
+            keep_table(operation, self.migration_context)
         self.record(operation)
         return None if isinstance(operation, BulkInsertOp) else super().invoke(operation)
 
