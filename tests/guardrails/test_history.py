@@ -391,6 +391,29 @@ def test_a_revision_that_depends_on_one_that_was_moved(project: Project) -> None
     assert config.stdout.getvalue() == f"4 revisions, head {script.revision}\n"  # type: ignore[attr-defined]
 
 
+def test_a_branch_that_depends_on_a_part_of_another(project: Project) -> None:
+    """Both stay as they are: a merge joins them."""
+    label(project, "a", None)
+    label(project, "b", "a", depends_on="c")
+    label(project, "c", "a")
+    label(project, "d", "c")
+    before = sorted(path.read_text("utf-8") for path in project.versions.glob("*.py"))
+
+    with pytest.raises(CommandError, match="Join the heads with `alembic merge b d`"):
+        repair(project.config())
+
+    assert sorted(path.read_text("utf-8") for path in project.versions.glob("*.py")) == before
+
+
+def test_a_head_that_another_depends_on(project: Project) -> None:
+    label(project, "a", None)
+    label(project, "b", "a", depends_on="c")
+    label(project, "c", "a")
+
+    with pytest.raises(CommandError, match="Join the heads with `alembic merge c b`"):
+        repair(project.config())
+
+
 def test_what_squash_takes_with_labels(project: Project) -> None:
     """A label goes to the revision that stays, so that others find it there."""
     label(project, "a", None, branch_labels="billing")

@@ -163,10 +163,11 @@ def plan_repair(history: History, released: Released, scripts: Iterable[Revision
     parents = {revision: script.parents for revision, script in history.revisions.items()}
     for head in sort_heads(history, released):
         branch = [revision for revision in history.lineage(head) if revision not in {*order}]
-        if order:
+        if order and branch:
             check_movable(history, branch, order[-1], released)
             parents[branch[0]] = (order[-1],)
         order += branch
+    check_chain(history.heads, parents)
     written = {script.revision: script for script in scripts}
     moves: dict[str, Move] = {}
     for revision in order:
@@ -204,6 +205,20 @@ def check_movable(history: History, branch: Sequence[str], parent: str, released
     ):
         why = f"what leads to {head} is released or has a merge in it, and stays"
         raise CommandError(f"Join {parent} and {head} with `alembic merge heads`: {why}")
+
+
+def check_chain(heads: Sequence[str], parents: Mapping[str, Sequence[str]]) -> None:
+    """Check that one of several heads is left, after each revision follows its parents.
+
+    Raises:
+        CommandError: The branches depend on one another, so that neither can follow the other.
+    """
+    followed = {parent for names in parents.values() for parent in names}
+    if sum(revision not in followed for revision in parents) > 1:
+        raise CommandError(
+            f"Join the heads with `alembic merge {' '.join(heads)}`: because of `depends_on` in"
+            " revisions, one branch cannot follow another"
+        )
 
 
 def compare(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
