@@ -957,14 +957,6 @@ def test_types_of_mariadb() -> None:
     assert exact.type.python_type is float
 
 
-def test_descending_parts_of_indexes_on_mysql() -> None:
-    column: Column[int] = Column("a", Integer)
-
-    parts = [mysql_tables.descending(part) for part in (column, text("(lower(b))"))]
-
-    assert [str(part) for part in parts] == ["a DESC", "(lower(b)) DESC"]
-
-
 @pytest.mark.parametrize(
     ("message", "column"),
     [

@@ -10,10 +10,8 @@ from sqlalchemy import (
     Column,
     Connection,
     FetchedValue,
-    Index,
     MetaData,
     Table,
-    TextClause,
     UnaryExpression,
     text,
 )
@@ -39,7 +37,7 @@ class MySQL(Database):
     outside_schema = "definers, privileges, the collations of sessions that created routines"
 
     def complete(self, connection: Connection, metadata: MetaData) -> None:
-        """Correct numbers and JSON; add the defaults and indexes that SQLAlchemy misses."""
+        """Correct numbers and JSON; add the defaults that SQLAlchemy misses."""
         own_schema = connection.dialect.default_schema_name
         with_default = {(schema, *names) for schema, *names in connection.execute(DEFAULTS).all()}
         for table in metadata.tables.values():
@@ -53,7 +51,7 @@ class MySQL(Database):
                 place = (table.schema or own_schema, table.name, column.name)
                 if column.server_default is None and place in with_default:
                     column.server_default = FetchedValue()
-            complete_indexes(connection, table)
+            mark_orders(table)
 
     def find_gaps(self, connection: Connection, metadata: MetaData) -> list[str]:
         """Find the invisible indexes, for which SQLAlchemy has no option."""
@@ -77,27 +75,12 @@ def complete_type(column: Column[Any], checks: set[str]) -> None:
         column.type = JSON()
 
 
-def complete_indexes(connection: Connection, table: Table) -> None:
-    """Add the order of the columns and expressions in the indexes of a table."""
-    indexes: dict[Any, Index] = {index.name: index for index in table.indexes}
-    for name, parts in read_index_parts(connection, table.name).items():
-        is_descending = [part["collation"] == "D" for part in parts]
-        if name not in indexes or not any(is_descending):
-            continue
-        pairs = zip(indexes[name].expressions, is_descending, strict=True)
-        elements: Any = [descending(element) if is_d else element for element, is_d in pairs]
-        indexes[name].expressions = elements
-        # Alembic tells columns from expressions, but not in text.
-        indexes[name].info["ordered_columns"] = any(
-            isinstance(element, UnaryExpression) for element in elements
+def mark_orders(table: Table) -> None:
+    """Mark the indexes that order columns: Alembic tells columns from expressions, not in text."""
+    for index in table.indexes:
+        index.info["ordered_columns"] = any(
+            isinstance(element, UnaryExpression) for element in index.expressions
         )
-
-
-def descending(element: Any) -> Any:
-    """Return a part of an index in descending order."""
-    if isinstance(element, TextClause):
-        return text(f"{element.text} DESC")
-    return element if isinstance(element, UnaryExpression) else element.desc()
 
 
 DATABASE = MySQL()

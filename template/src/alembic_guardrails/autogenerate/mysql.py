@@ -156,10 +156,14 @@ def reflect_expressions(connection: Connection) -> None:
             found = parts.get(index["name"], [])
             if any(part.get("expression") for part in found):
                 index["column_names"] = [part["column_name"] for part in found]
-                index["expressions"] = [part["expression"] or part["column_name"] for part in found]
+                index["expressions"] = [
+                    word_part(part, dialect) if part["expression"] else part["column_name"]
+                    for part in found
+                ]
             descending = [part["column_name"] for part in found if part["collation"] == "D"]
             if descending:
                 index["column_sorting"] = {name: ("desc",) for name in descending if name}
+            write_lengths(index, found, dialect)
         return indexes
 
     def read_tables(connection: Connection, schema: str | None) -> set[str]:
@@ -170,6 +174,28 @@ def reflect_expressions(connection: Connection) -> None:
     dialect.get_multi_indexes = read_together(
         dialect.get_multi_indexes, "tables_of_expressions", read_tables
     )
+
+
+def write_lengths(index: Any, parts: list[dict[str, Any]], dialect: Dialect) -> None:
+    """Write the lengths of parts as SQL in an index that has an order or an expression as well.
+
+    SQLAlchemy ends in an error where it writes such an index.
+    """
+    lengths = f"{dialect.name}_length"
+    options = index.get("dialect_options", {})
+    if lengths not in options or not ("expressions" in index or "column_sorting" in index):
+        return
+    del options[lengths]
+    index.pop("column_sorting", None)
+    index["column_names"] = [None for _ in parts]
+    index["expressions"] = [word_part(part, dialect) for part in parts]
+
+
+def word_part(part: dict[str, Any], dialect: Dialect) -> str:
+    """Return a part of an index as CREATE INDEX has it."""
+    name = part.get("expression") or dialect.identifier_preparer.quote(part["column_name"])
+    length = f"({part['sub_part']})" if part["sub_part"] else ""
+    return f"{name}{length}{' DESC' if part['collation'] == 'D' else ''}"
 
 
 def needs_expression(type_: TypeEngine[Any], dialect: Dialect) -> bool:
