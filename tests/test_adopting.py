@@ -510,8 +510,14 @@ NAMED = {
         "table reference_systems": EXTENSION,
         "type vector": EXTENSION,
     },
-    "mariadb": {"index unused on table sales is one that the optimizer ignores": ""},
-    "mysql": {"index unused on table sales is one that the optimizer ignores": ""},
+    "mariadb": {
+        "index unused on table sales is one that the optimizer ignores": "",
+        "index largest on table sales has a comment": "",
+    },
+    "mysql": {
+        "index unused on table sales is one that the optimizer ignores": "",
+        "index largest on table sales has a comment": "",
+    },
     "sqlite": {"setting user_version": "SQL in the baseline revision"},
 }
 SAID = {

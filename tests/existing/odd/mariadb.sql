@@ -17,7 +17,7 @@ CREATE TABLE commands (
 -- Indexes of which SQLAlchemy does not read all
 CREATE TABLE sales (
     id int PRIMARY KEY, day date, amount int,
-    KEY newest (day DESC, amount), UNIQUE KEY largest (amount DESC, id), KEY unused (amount) IGNORED
+    KEY newest (day DESC, amount), UNIQUE KEY largest (amount DESC, id) COMMENT 'by amount', KEY unused (amount) IGNORED
 )
 ;;
 CREATE TABLE log (day date, line varchar(20), KEY newest (day DESC))

@@ -19,7 +19,7 @@ CREATE TABLE commands (
 -- Indexes of which SQLAlchemy does not read all
 CREATE TABLE sales (
     id int PRIMARY KEY, day date, amount int, name varchar(20) NOT NULL DEFAULT 'it''s',
-    KEY newest (day DESC, amount), UNIQUE KEY largest (amount DESC, id), KEY unused (amount) INVISIBLE,
+    KEY newest (day DESC, amount), UNIQUE KEY largest (amount DESC, id) COMMENT 'by amount', KEY unused (amount) INVISIBLE,
     KEY lowered ((lower(name)), amount DESC), KEY added ((concat(name, 'it''s')))
 )
 ;;

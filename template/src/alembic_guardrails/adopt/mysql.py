@@ -54,13 +54,16 @@ class MySQL(Database):
             mark_orders(table)
 
     def find_gaps(self, connection: Connection, metadata: MetaData) -> list[str]:
-        """Find the invisible indexes, for which SQLAlchemy has no option."""
-        return [
-            f"index {name} on table {table.name} is one that the optimizer ignores"
-            for table in metadata.tables.values()
-            for name, parts in read_index_parts(connection, table.name).items()
-            if parts[0].get("is_visible") == "NO" or parts[0].get("ignored") == "YES"
-        ]
+        """Find invisible indexes and comments on indexes, for which SQLAlchemy has no option."""
+        gaps = []
+        for table in metadata.tables.values():
+            for name, [part, *_] in read_index_parts(connection, table.name).items():
+                place = f"index {name} on table {table.name}"
+                if part.get("is_visible") == "NO" or part.get("ignored") == "YES":
+                    gaps.append(f"{place} is one that the optimizer ignores")
+                if part["index_comment"]:
+                    gaps.append(f"{place} has a comment")
+        return gaps
 
 
 def complete_type(column: Column[Any], checks: set[str]) -> None:
