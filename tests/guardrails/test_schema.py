@@ -80,6 +80,25 @@ def test_strings_are_kept(one: str, other: str) -> None:
     assert schema(one) == doubly_quoted(one)
 
 
+@pytest.mark.parametrize(
+    ("columns", "is_same"),
+    [
+        ("a {}, b TEXT", True),
+        ("a {} DEFAULT 'primary'", True),
+        ("b {}, a TEXT, PRIMARY KEY (a)", True),
+        ("a {} PRIMARY KEY", False),
+        ("a {} CONSTRAINT pk PRIMARY KEY", False),
+        ("a {}, b INT, CONSTRAINT pk PRIMARY KEY (a)", False),
+    ],
+)
+def test_int_is_integer_but_in_a_primary_key(columns: str, is_same: bool) -> None:
+    """There INTEGER alone makes the column the number of the row."""
+    one, other = (
+        schema_of(f"CREATE TABLE t ({columns.format(word)})") for word in ("INT", "INTEGER")
+    )
+    assert (one == other) is is_same
+
+
 def test_what_sqlite_has_beside_tables() -> None:
     schema = schema_of(
         "CREATE TABLE a (n INTEGER PRIMARY KEY AUTOINCREMENT, t TEXT, g INT AS (n)) STRICT",
@@ -104,7 +123,7 @@ def test_what_sqlite_has_beside_tables() -> None:
         "table f",
     }
     assert schema["table a"] == "strict"
-    assert schema["column g of table a"] == "int as (n)"
+    assert schema["column g of table a"] == "integer as (n)"
     assert schema["index i on table a"] == "create unique index i on a (t desc) where t > ''"
 
 

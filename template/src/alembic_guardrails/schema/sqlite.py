@@ -65,11 +65,14 @@ def table_parts(table: str, tokens: Tokens) -> Iterator[tuple[str, str]]:
     """Split a CREATE TABLE statement into options, columns and constraints."""
     _, _, _, body, *options = tokens
     yield f"table {table}", ", ".join(sorted(map(render, split(options))))
-    for first, *rest in split(list(body)):
+    parts = split([*body])
+    for first, *rest in parts:
         if first in CONSTRAINTS:
             yield name_constraint([first, *rest], table)
             continue
         type_, *clauses = split_clauses(rest)
+        if type_ == ["int"] and not is_in_primary_key(first, parts):
+            type_ = ["integer"]
         own = sorted(
             render(clause)
             for clause in clauses
@@ -79,6 +82,18 @@ def table_parts(table: str, tokens: Tokens) -> Iterator[tuple[str, str]]:
         for clause in clauses:
             if clause[0] in CONSTRAINTS:
                 yield name_constraint(clause, table, [first])
+
+
+def is_in_primary_key(column: "str | Tokens", parts: list[Tokens]) -> bool:
+    """Whether a column is in the primary key, where INT is not the same as INTEGER.
+
+    https://www.sqlite.org/lang_createtable.html#rowid
+    """
+    keys = [part for part in parts if "primary" in part]
+    return any(
+        part[0] == column or any(isinstance(token, list) and column in token for token in part)
+        for part in keys
+    )
 
 
 def parse(sql: str) -> Tokens:
