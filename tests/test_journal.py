@@ -535,6 +535,24 @@ def test_a_repeatable_revision_runs_again(
     )
 
 
+def test_a_revision_that_copies_each_table(services: Callable[[], Service]) -> None:
+    """It sees none that stock Alembic does not have."""
+    stock, guarded = services(), services()
+    for service in (stock, guarded):
+        service.run(A)
+        service.write("""
+            op.execute("CREATE TABLE b (id INT PRIMARY KEY)")
+            metadata = sa.MetaData()
+            metadata.reflect(op.get_bind())
+            for name in sorted({*metadata.tables, *sa.inspect(op.get_bind()).get_table_names()}):
+                op.create_table(f"shadow_{name}", sa.Column("id", sa.Integer))
+        """)
+    assert stock.upgrade(None) == 0, stock.log.read_text()
+    assert guarded.upgrade(settings(guarded)) == 0, guarded.log.read_text()
+
+    assert guarded.state() == stock.state()
+
+
 def test_without_an_entry_there_is_no_statement(services: Callable[[], Service]) -> None:
     """Where a rollback undoes nothing, a journal that cannot be written stops the revision."""
     service = services()

@@ -673,6 +673,17 @@ def test_a_batch_names_what_has_no_name(project: Project, arguments: dict[str, s
     assert after["t"] == "CREATE TABLE t (z INT, e TEXT UNIQUE COLLATE NOCASE)"
 
 
+@pytest.mark.parametrize(("unique", "is_said"), [("UNIQUE", True), ("CONSTRAINT c UNIQUE", False)])
+def test_a_name_that_only_a_convention_makes(project: Project, unique: str, is_said: bool) -> None:
+    """Alembic would have written the name by an earlier batch's convention into the table."""
+    prepare(project, f"CREATE TABLE t (id INTEGER PRIMARY KEY, a INT NOT NULL {unique})")
+
+    with pytest.raises(ValueError, match="No such constraint: 'uq_a'") as caught:
+        change(project, 'b.drop_constraint("uq_a", type_="unique")')
+
+    assert ("`naming_convention`" in str(caught.value)) is is_said
+
+
 def test_arguments_of_the_new_table(project: Project) -> None:
     """A CHECK that Alembic would have to be told again is not there twice."""
     prepare(project, "CREATE TABLE t (a INTEGER PRIMARY KEY, c TEXT CHECK (c > ''), extra)")

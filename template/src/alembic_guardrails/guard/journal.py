@@ -306,6 +306,7 @@ class Journal:
         for target, name, listener in self.listeners:
             event.listen(target, name, listener)
         self.watches.enter_context(watching(self.connection, self.before_driver))
+        self.watches.enter_context(unlisted(self.connection.dialect))
 
     def stop(self) -> None:
         """Stop to listen."""
@@ -386,6 +387,21 @@ class Journal:
         """Drop the journal, unless a revision is interrupted."""
         if self.exists and not self.read():
             self.table.drop(self.connection)
+
+
+@contextmanager
+def unlisted(dialect: Any) -> Iterator[None]:
+    """Have SQLAlchemy list all tables but the journal: a revision may copy each that there is."""
+    read = dialect.get_table_names
+
+    def get_table_names(*arguments: Any, **options: Any) -> list[str]:
+        return [name for name in read(*arguments, **options) if name != TABLE.name]
+
+    dialect.get_table_names = get_table_names
+    try:
+        yield
+    finally:
+        del dialect.get_table_names
 
 
 def cannot_continue(entry: Entry, cause: str) -> CommandError:

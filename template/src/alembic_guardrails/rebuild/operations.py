@@ -336,11 +336,22 @@ class BatchChange:
             is_gone = fold(str(constraint.name)) in self.gone
             if is_gone or is_type_bound(constraint) or options.get("if_exists"):
                 return
-            raise ValueError(f"No such constraint: '{constraint.name}'")
+            raise ValueError(f"No such constraint: '{constraint.name}'{self.hint()}")
         if len(found) > 1 and not is_type_bound(constraint):
             raise self.target.refusal(f"it has {len(found)} constraints {constraint.name}")
         clause = found[0][0]
         self.change(edit.drop_constraint(self.target.text, lambda one: one.begin == clause.begin))
+
+    def hint(self) -> str:
+        """Return what to do if a constraint is not found that may have no name in the table."""
+        clauses = [clause for clause, _ in parse_table(self.target.text).all_clauses()]
+        keys = [one for one in clauses if one.kind in ("FOREIGN KEY", "REFERENCES", "UNIQUE")]
+        if self.batch.naming_convention or all(key.name for key in keys):
+            return ""
+        return (
+            ". The table has constraints without a name: write the `naming_convention` that makes "
+            "this name into the batch, also if an earlier batch had it"
+        )
 
     def find_constraint(self, constraint: Constraint) -> list[stated.Found]:
         """Return the constraints that one of Alembic's can be."""
