@@ -74,12 +74,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Collect no garbage while tests are collected, and look for none among them later: they stay
-    until the end, and there are thousands."""
+    until the end, and there are thousands. What a test leaves is worth a look less often."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(100_000)
         gc.enable()
 
 

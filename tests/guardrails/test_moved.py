@@ -298,7 +298,7 @@ def teams(factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TELLING)
-@pytest.mark.parametrize("database", ["at_b", "at_more"])
+@pytest.mark.parametrize("database", ["at_b", pytest.param("at_more", marks=pytest.mark.sweep)])
 def test_moved_and_then_squashed(after: Team, name: str, database: str) -> None:
     """The code from before knows the way; here it is gone."""
     squash(after.project.config(), "a")
