@@ -184,6 +184,14 @@ ON_POSTGRESQL = (
 )
 
 
+LENGTHS = (
+    Case(
+        "length and order",
+        on(sql("name(5) DESC"), sql("`a b`(3)"), number),
+        on(sql("name(6) DESC"), sql("`a b`(3)"), number),
+    ),
+    Case("length beside order", on(sql("name(5)"), sql("n DESC")), on(sql("name(5)"), number)),
+)
 ON_MYSQL = (
     Case("quote", on(sql("(concat(name, 'it''s'))")), on(sql("(concat(name, 'its'))"))),
     Case(
@@ -201,23 +209,13 @@ ON_MYSQL = (
     Case("arithmetic", on(sql("(n * 2 + 1)")), on(sql("(n * 2 + 2)"))),
     Case("descending", on(lambda c: c.n.desc()), on(number)),
     Case("length", on(name, mysql_length={"name": 5}), on(name, mysql_length={"name": 6})),
-    Case(
-        "length and order",
-        on(sql("name(5) DESC"), sql("`a b`(3)"), number),
-        on(sql("name(6) DESC"), sql("`a b`(3)"), number),
-    ),
-    Case("length beside order", on(sql("name(5)"), sql("n DESC")), on(sql("name(5)"), number)),
+    *LENGTHS,
     Case("order of function", on(sql("(lower(name)) DESC")), on(sql("(lower(name))"))),
 )
 ON_MARIADB = (
     Case("descending", on(lambda c: c.n.desc()), on(number)),
     Case("length", on(name, mariadb_length={"name": 5}), on(name, mariadb_length={"name": 6})),
-    Case(
-        "length and order",
-        on(sql("name(5) DESC"), sql("`a b`(3)"), number),
-        on(sql("name(6) DESC"), sql("`a b`(3)"), number),
-    ),
-    Case("length beside order", on(sql("name(5)"), sql("n DESC")), on(sql("name(5)"), number)),
+    *LENGTHS,
 )
 ON_SQLITE = (
     Case("columns", on(number), on(number, name)),

@@ -58,6 +58,22 @@ def upgrade() -> None:
 def downgrade() -> None:
 {downgrade}
 '''
+# The template of revisions, for autogenerate.
+SCRIPT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+
+
+def upgrade():
+    ${upgrades}
+
+
+def downgrade():
+    ${downgrades}
+"""
 VARIABLES = (
     "DATABASE_PASSWORD",
     "DATABASE_URL",

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from guardrails.conftest import Project
+from guardrails.conftest import SCRIPT, Project
 from guardrails.rebuilt_tables import Change, Model, changed_models, quote
 
 PARTS = re.compile(
@@ -410,21 +410,6 @@ def test_a_column_goes_and_nothing_else(
     assert all_rows(project) == rows
 
 
-SCRIPT = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
-
-
-def upgrade():
-    ${upgrades}
-
-
-def downgrade():
-    ${downgrades}
-"""
 ENV_WITHOUT_EXTRA = """
 from alembic_guardrails import run_migrations
 from alembic_guardrails.autogenerate.sqlite import extend_reflection

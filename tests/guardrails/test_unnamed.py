@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from alembic.script import Script
 
-from .conftest import Project
+from .conftest import SCRIPT, Project
 
 ENV = """
 from alembic_guardrails import run_migrations
@@ -22,21 +22,6 @@ Table("p", models, Column("id", Integer, primary_key=True), Column("k", Text), C
 Table("t", models, Column("id", Text, primary_key=True),
     Column("a", String(9)), Column("B c", Numeric(5, 2)), Column("d", Text), {constraints})
 run_migrations(target_metadata=models)
-"""
-SCRIPT = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
-
-
-def upgrade():
-    ${upgrades}
-
-
-def downgrade():
-    ${downgrades}
 """
 PARENT = "CREATE TABLE p (id INTEGER PRIMARY KEY, k TEXT, l TEXT, UNIQUE (k, l))"
 TYPES = {"id": "TEXT", "a": "VARCHAR(9)", "B c": "NUMERIC(5, 2)", "d": "TEXT"}

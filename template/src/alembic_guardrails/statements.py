@@ -182,6 +182,17 @@ def after_parentheses(parts: tuple[Token, ...], place: int) -> int:
     return len(parts)
 
 
+def split_at_commas(parts: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
+    """Split tokens at the commas that are in no parentheses."""
+    begin = depth = 0
+    for place, token in enumerate(parts):
+        depth += {"(": 1, ")": -1}.get(token.word, 0)
+        if token.word == "," and depth == 0:
+            yield parts[begin:place]
+            begin = place + 1
+    yield parts[begin:]
+
+
 @dataclass(frozen=True)
 class Statement:
     """One SQL statement."""

@@ -14,9 +14,14 @@ from alembic_guardrails.guard.effects import (
     DatabaseObject,
     Effect,
     called_functions,
+)
+from alembic_guardrails.statements import (
+    Statement,
+    Token,
+    after_parentheses,
+    split,
     split_at_commas,
 )
-from alembic_guardrails.statements import Statement, Token, after_parentheses, split
 from sqlalchemy import Connection
 from sqlalchemy.dialects.mysql.reserved_words import (
     RESERVED_WORDS_MARIADB,

@@ -11,7 +11,14 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from alembic_guardrails.statements import Kind, Statement, Token, after_parentheses, split
+from alembic_guardrails.statements import (
+    Kind,
+    Statement,
+    Token,
+    after_parentheses,
+    split,
+    split_at_commas,
+)
 
 
 class Action(Enum):
@@ -323,17 +330,6 @@ def is_same_in_next_session(part: Token) -> bool:
     if part.kind == "variable" and part.text.startswith("@@"):
         return name in SETTINGS
     return part.kind in ("string", "number", "variable", "parameter") or part.word in CONSTANTS
-
-
-def split_at_commas(parts: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
-    """Split tokens at the commas that are in no parentheses."""
-    begin, depth = 0, 0
-    for place, token in enumerate(parts):
-        depth += {"(": 1, ")": -1}.get(token.text, 0)
-        if token.text == "," and depth == 0:
-            yield parts[begin:place]
-            begin = place + 1
-    yield parts[begin:]
 
 
 def schema_effect(statement: Statement) -> Effect:

@@ -11,7 +11,7 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, ops
 from alembic_guardrails.autogenerate import escape_parameters
-from alembic_guardrails.statements import Statement, Token, after_parentheses
+from alembic_guardrails.statements import Statement, Token, after_parentheses, split_at_commas
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -139,7 +139,7 @@ class Reader:
 
     def names(self) -> list[str]:
         """Read names in parentheses, and nothing but names."""
-        inner = [Reader(part, self.dialect) for part in split(self.group())]
+        inner = [Reader(part, self.dialect) for part in split_at_commas(self.group())]
         names = [part.name() for part in inner]
         if not all(part.is_at_end for part in inner):
             raise NotUnderstoodError
@@ -151,18 +151,6 @@ class Reader:
         while not self.is_at_end and self.word not in words:
             self.place = max(after_parentheses(self.parts, self.place), self.place + 1)
         return self.parts[begin : self.place]
-
-
-def split(parts: tuple[Token, ...]) -> list[tuple[Token, ...]]:
-    """Split tokens at the commas that are in no parentheses."""
-    found: list[tuple[Token, ...]] = []
-    begin = depth = 0
-    for place, token in enumerate(parts):
-        depth += {"(": 1, ")": -1}.get(token.word, 0)
-        if token.word == "," and depth == 0:
-            found.append(parts[begin:place])
-            begin = place + 1
-    return [*found, parts[begin:]]
 
 
 def spell(parts: tuple[Token, ...]) -> str:
@@ -197,7 +185,7 @@ def read_create_table(reader: Reader) -> Iterator[MigrateOperation]:
     if_not_exists = reader.take("IF", "NOT", "EXISTS")
     schema, name = reader.table()
     items: list[SchemaItem] = []
-    for part in split(reader.group()):
+    for part in split_at_commas(reader.group()):
         inner = Reader(part, reader.dialect)
         items += [read_constraint(inner)] if inner.word in CONSTRAINTS else read_column(inner, name)
         if not inner.is_at_end:
@@ -302,7 +290,7 @@ def read_alter_table(reader: Reader) -> Iterator[MigrateOperation]:
     reader.take("IF", "EXISTS")
     reader.take("ONLY")
     schema, table = reader.table()
-    for part in split(reader.parts[reader.place :]):
+    for part in split_at_commas(reader.parts[reader.place :]):
         inner = Reader(part, reader.dialect)
         if inner.word in HARMLESS:
             continue
@@ -355,7 +343,7 @@ def read_create_index(reader: Reader, *, is_unique: bool = False) -> Iterator[Mi
 def read_drop_table(reader: Reader) -> Iterator[MigrateOperation]:
     """Read DROP TABLE."""
     reader.take("IF", "EXISTS")
-    for part in split(reader.until({"CASCADE", "RESTRICT"})):
+    for part in split_at_commas(reader.until({"CASCADE", "RESTRICT"})):
         schema, name = Reader(part, reader.dialect).table()
         yield ops.DropTableOp(name, schema=schema)
     reader.place = len(reader.parts)
@@ -365,7 +353,7 @@ def read_drop_index(reader: Reader) -> Iterator[MigrateOperation]:
     """Read DROP INDEX, with the table where the database wants it."""
     reader.take("CONCURRENTLY")
     reader.take("IF", "EXISTS")
-    for part in split(reader.until({"CASCADE", "ON", "RESTRICT"})):
+    for part in split_at_commas(reader.until({"CASCADE", "ON", "RESTRICT"})):
         yield ops.DropIndexOp(Reader(part, reader.dialect).table()[1])
     reader.place = len(reader.parts)
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from alembic.util import CommandError
-from alembic_guardrails.statements import Token, after_parentheses, tokens
+from alembic_guardrails.statements import Token, after_parentheses, split_at_commas, tokens
 
 # SQLite takes no other letters for the same.
 ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -563,7 +563,8 @@ def read_index(statement: str) -> IndexDefinition:
     first = next(place for place, token in enumerate(parts) if token.text == "(")
     behind = after_parentheses(parts, first)
     elements = tuple(
-        read_element(element, statement) for element in split(parts[first + 1 : behind - 1])
+        read_element(element, statement)
+        for element in split_at_commas(parts[first + 1 : behind - 1])
     )
     is_unique = parts[1].word == "UNIQUE"
     where = statement[parts[behind + 1].begin : parts[-1].end] if behind < len(parts) else ""
@@ -577,14 +578,3 @@ def read_element(parts: tuple[Token, ...], statement: str) -> IndexElement:
     is_bare = len(parts) - (order in ("ASC", "DESC")) == 1
     last = parts[-2] if order == "ASC" else parts[-1]
     return IndexElement(statement[parts[0].begin : last.end], is_bare, order == "DESC")
-
-
-def split(parts: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
-    """Split tokens at the commas that are in no parentheses."""
-    begin = depth = 0
-    for place, token in enumerate(parts):
-        depth += {"(": 1, ")": -1}.get(token.word, 0)
-        if token.word == "," and depth == 0:
-            yield parts[begin:place]
-            begin = place + 1
-    yield parts[begin:]
