@@ -43,6 +43,8 @@ RANDOM = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{32}\b"
     r"|datetime\.datetime\([^)]*\)|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
 )
+# The indexes of a table of MySQL, in the text of a tuple.
+KEYS = re.compile(r"(?:(?:, *)?\\n  (?:UNIQUE |FULLTEXT |SPATIAL )?KEY `(?:(?!,?\\n).)*)+")
 # What stock Alembic loses when it rebuilds a table of SQLite, and a service keeps.
 KEPT = ("+ constraint ", "+ index ", "+ trigger ")
 # The line that Alembic logs before each revision.
@@ -54,9 +56,12 @@ REFUSED = re.compile(r"^FAILED: .* was interrupted .*", re.MULTILINE)
 def dump(url: URL) -> str:
     """Return all of a schema and its rows, but for what is random or the time in them.
 
-    A batch writes the definition of a table of SQLite in words and an order of its own.
+    A batch writes the definition of a table of SQLite in words and an order of its own, and several
+    indexes of a new table are made in the order of a set.
     """
     text = RANDOM.sub("RANDOM", dump_all(url))
+    if url.get_backend_name() in ("mysql", "mariadb"):
+        text = KEYS.sub(lambda keys: sort_lines(keys[0]), text)
     if url.get_backend_name() != "sqlite":
         return text
     engine = create_engine(url)
@@ -65,6 +70,12 @@ def dump(url: URL) -> str:
     engine.dispose()
     rows = [line for line in text.splitlines() if line.startswith("INSERT")]
     return "\n".join(sorted((*schema, *rows)))
+
+
+def sort_lines(text: str) -> str:
+    """Return lines of a CREATE statement, in the text of a tuple, in the order of the alphabet."""
+    lines = [line.removesuffix(",") for line in text.split("\\n")]
+    return ",\\n".join(sorted(lines))
 
 
 def differences(found: str, expected: str) -> list[str]:

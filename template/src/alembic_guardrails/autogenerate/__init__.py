@@ -246,10 +246,16 @@ def find_sequences_together(context: MigrationContext) -> None:
 
 def compare_constraints(context: MigrationContext) -> None:
     """Have Alembic find constraints of SQLite that have no name, and compare all indexes."""
-    if context.connection is not None and context.dialect.name == "sqlite":
+    if context.connection is None:
+        return
+    if context.dialect.name == "sqlite":
         from alembic_guardrails.autogenerate import sqlite
 
         sqlite.compare_constraints(context)
+    if context.dialect.name in ("mysql", "mariadb"):
+        from alembic_guardrails.autogenerate import keys
+
+        keys.compare_all_indexes(context)
 
 
 @cache

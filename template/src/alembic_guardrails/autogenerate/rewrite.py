@@ -23,6 +23,15 @@ from alembic.util import to_list
 from alembic_guardrails._alembic import copy_column, find_final_name, find_type_check
 from alembic_guardrails.autogenerate.compare import has_same_default
 from alembic_guardrails.autogenerate.enums import drop_types
+from alembic_guardrails.autogenerate.keys import (
+    Arrangement,
+    Keys,
+    created_index,
+    dropped_index,
+    index_names,
+    is_about_key,
+    read_keys,
+)
 from alembic_guardrails.autogenerate.mysql import (
     is_same_unique,
     makes_index_of_unique,
@@ -60,9 +69,15 @@ def sort_kind(blocks: list[Block], kind: type[Kind]) -> list[Block]:
 
 
 def move_foreign_keys(operations: list[MigrateOperation]) -> list[MigrateOperation]:
-    """Drop foreign keys before the table that they refer to, and create them after it."""
+    """Drop foreign keys before the table or key that they refer to, and create them after it."""
     drops = {key(drop): place for place, drop in enumerate_kind(operations, DropTableOp)}
     creates = {key(create): place for place, create in enumerate_kind(operations, CreateTableOp)}
+    for place, table in enumerate(operations):
+        if isinstance(table, ModifyTableOps):
+            if any(map(dropped_index, table.ops)):
+                drops[key(table)] = place
+            if any(map(created_index, table.ops)):
+                creates.setdefault(key(table), place)
     early: list[MigrateOperation] = []
     late: list[MigrateOperation] = []
     rest: list[list[MigrateOperation]] = []
@@ -338,19 +353,21 @@ def name_type(column: Column[Any], dialect: Dialect) -> TypeEngine[Any] | None:
 def tidy(context: MigrationContext, revision: object, scripts: list[MigrationScript]) -> None:
     """Leave out of new revisions what is not needed, or does not work everywhere."""
     for script in scripts:
+        keys: dict[str, Keys] = {}
         for operations in (*script.upgrade_ops_list, *script.downgrade_ops_list):
             name_checks(operations.ops, context)
-            operations.ops = list(tidied(sort_tables(operations.ops), context))
+            operations.ops = list(tidied(sort_tables(operations.ops), context, keys))
         drop_types(script, context)
 
 
 def tidied(
-    operations: Collection[MigrateOperation], context: MigrationContext
+    operations: Collection[MigrateOperation], context: MigrationContext, keys: dict[str, Keys]
 ) -> Iterator[MigrateOperation]:
     """Yield the operations that are needed.
 
     Indexes go with their table, or after their foreign keys, as MySQL demands. Tables are indexed
-    without the rebuild that SQLite needs for other changes.
+    without the rebuild that SQLite needs for other changes. In `keys` is what earlier operations
+    have made of the keys of tables, and then what these make of them.
     """
     dropped = {key(drop) for drop in operations if isinstance(drop, DropTableOp)}
     created = {key(create) for create in operations if isinstance(create, CreateTableOp)}
@@ -363,12 +380,31 @@ def tidied(
         changes = leave_names(changes, context)
         for change in changes:
             repeat_type(change, context.dialect)
-        changes = sorted(changes, key=drops_foreign_key, reverse=True)
+        if key(operation) in dropped | created:
+            changes = sorted(changes, key=drops_foreign_key, reverse=True)
+        else:
+            changes = sort_changes(changes, operation, context, keys)
         operation.ops = [with_whole_column(context.connection, change) for change in changes]
         if not changes_only_indexes(operation):
             yield as_named(operation)
         elif key(operation) not in dropped:
             yield from operation.ops
+
+
+def sort_changes(
+    changes: list[MigrateOperation],
+    table: ModifyTableOps,
+    context: MigrationContext,
+    keys: dict[str, Keys],
+) -> list[MigrateOperation]:
+    """Return the changes of a table that stays, foreign keys first where they go."""
+    touches_keys = any(is_about_key(change) for change in changes)
+    if not (context.connection and makes_index_of_unique(context.dialect) and touches_keys):
+        return sorted(changes, key=drops_foreign_key, reverse=True)
+    before = keys.get(key(table)) or read_keys(context.connection, table)
+    arrangement = Arrangement(changes, before, index_names(table, context))
+    keys[key(table)] = arrangement.after()
+    return arrangement.ordered()
 
 
 def with_whole_column(connection: Connection | None, change: MigrateOperation) -> MigrateOperation:
