@@ -49,6 +49,8 @@ KEYS = re.compile(r"(?:(?:, *)?\\n  (?:UNIQUE |FULLTEXT |SPATIAL )?KEY `(?:(?!,?
 KEPT = ("+ constraint ", "+ index ", "+ trigger ")
 # The line that Alembic logs before each revision.
 RUNNING = "Running upgrade"
+# What `repair` says of branches that it cannot put in a line.
+MERGE = re.compile(r"Join the heads with `alembic (merge .*?)`")
 # The journal's sentence about a revision that it cannot continue.
 REFUSED = re.compile(r"^FAILED: .* was interrupted .*", re.MULTILINE)
 
@@ -122,6 +124,8 @@ def move_in(history: Path, project: Project) -> None:
     """Put the revisions of a history into a new service, as docs/migrating.md says."""
     (project.path / "migrations" / "versions" / "0001_initial.py").unlink()
     put_revisions(history, project)
+    if merge := MERGE.search(project.run("migrations", "repair", check=False)):
+        project.run("alembic", *merge[1].split())
     project.run("migrations", "repair")
 
 
