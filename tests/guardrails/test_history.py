@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails.commands.plan import plan
+from alembic_guardrails.commands.record import record
 from alembic_guardrails.commands.repair import repair
 from alembic_guardrails.commands.squash import squash
 from alembic_guardrails.commands.verify import verify
@@ -412,6 +413,23 @@ def test_a_head_that_another_depends_on(project: Project) -> None:
 
     with pytest.raises(CommandError, match="Join the heads with `alembic merge c b`"):
         repair(project.config())
+
+
+def test_a_history_that_has_moved_in_and_needs_a_merge(project: Project) -> None:
+    """The history file lists the revision that it takes the place of, and no other."""
+    write_ids(project.versions, ["0001"])
+    label(project, "a", None)
+    label(project, "b", "a", depends_on="c")
+    label(project, "c", "a")
+    with pytest.raises(CommandError, match="Join the heads with `alembic merge c b`"):
+        repair(project.config())
+
+    path = project.revision("d", "pass", down="c")
+    path.write_text(path.read_text("utf-8").replace("'c'", "('c', 'b')"), "utf-8")
+    record(project.config(), str(path))
+    repair(project.config())
+
+    assert read_ids(project.versions).ids == ("a", "c", "b", "d")
 
 
 def test_what_squash_takes_with_labels(project: Project) -> None:

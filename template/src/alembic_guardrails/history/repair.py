@@ -297,13 +297,17 @@ def write_plan(folder: Path, plan: Plan, left: Iterable[Path] = ()) -> None:
 def add_to_history(config: Config, path: Path) -> None:
     """Add the revision in a file to the history file.
 
+    The file starts anew where nothing is here of what it lists: another history has moved in.
+
     Raises:
         CommandError: The revisions cannot be read.
     """
     history = read_history(config)
     file = path.resolve()  # as Alembic has those that it reads
     new = (each for each, script in history.revisions.items() if script.path == file)
-    write_ids(history.folder, dict.fromkeys((*history.recorded.ids, *new)))
+    listed = history.recorded.ids
+    known = listed if history.revisions.keys() & {*listed} else ()
+    write_ids(history.folder, dict.fromkeys((*known, *new)))
 
 
 def find_mentions(revisions: Collection[str]) -> list[str]:
