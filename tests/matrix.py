@@ -4,6 +4,7 @@ import subprocess
 from argparse import ArgumentTypeError
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import yaml
 from _pytest.mark import ParameterSet
 from drivers import BACKENDS, Backend, Driver
-from jinja2 import Environment
+from jinja2 import Environment, Template
 
 ROOT = Path(__file__).parent.parent
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
@@ -92,8 +93,13 @@ def options() -> Iterator[dict[str, Any]]:
 
 def applies(name: str, answers: Mapping[str, Any]) -> bool:
     """Whether a question is asked beside these answers."""
-    when = Environment().from_string(str(QUESTIONS[name].get("when", True)))
-    return when.render(answers) == "True"
+    return condition(str(QUESTIONS[name].get("when", True))).render(answers) == "True"
+
+
+@cache
+def condition(text: str) -> Template:
+    """When a question is asked."""
+    return Environment().from_string(text)
 
 
 def label(chosen: Mapping[str, Any]) -> str:

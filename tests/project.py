@@ -24,7 +24,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from dotenv import dotenv_values
-from matrix import ROOT
+from matrix import FIRST, ROOT
 
 # What would change where a command of the service finds its settings or its environment or has its
 # files, or make it slow: without bytecode, each start of Alembic takes seconds.
@@ -55,6 +55,9 @@ for line in sys.argv[1:]:
 # What runs in a fork.
 SCRIPTS = ("alembic", "migrations", "pytest")
 PYTHON = (("python", "-m"), ("python", "-c"))
+
+# What the process that forks imports.
+USUAL_DRIVERS = {setup.driver.name for setup in FIRST}
 
 # Nothing that runs in a fork verifies certificates with the machine's list of them, which pymysql
 # would read for each connection: it takes longer than most of what the connection is for.
@@ -198,8 +201,14 @@ class Project:
 
     def request(self, *command: str) -> dict[str, Any]:
         """What the process that forks has to know of a command."""
-        where = {"folder": str(self.path), "commands": str(self.commands)}
-        return where | {"variables": self.variables | NO_CERTIFICATES, "command": command}
+        driver = self.answers.get("driver")
+        return {
+            "folder": str(self.path),
+            "commands": str(self.commands),
+            "variables": self.variables | NO_CERTIFICATES,
+            "command": command,
+            "driver": driver if driver in USUAL_DRIVERS else "",
+        }
 
     def complete(self, *command: str) -> tuple[int, str]:
         """Run a command in the project's folder; return its exit code and what it prints, errors

@@ -44,9 +44,14 @@ def complete(answers: Mapping[str, Any]) -> dict[str, Any]:
     for name, details in QUESTIONS.items():
         if name not in answered:
             default = details["default"]
-            text = compiled(str(default)).render(answered)
+            text = fill_in(str(default), answered)
             answered[name] = text == "True" if details["type"] == "bool" else text
     return {name: answered[name] for name in QUESTIONS}
+
+
+def fill_in(text: str, context: Mapping[str, Any]) -> str:
+    """Fill in the values of a text; most parts of paths have none, and take no time."""
+    return compiled(text).render(context) if "{" in text else text
 
 
 @cache
@@ -73,12 +78,10 @@ def rendered(**given: Any) -> dict[str, str]:
         "_copier_phase": "render",
     }
     suffix = SETTINGS["_templates_suffix"]
-    excluded = excluder(
-        tuple(compiled(pattern).render(context) for pattern in SETTINGS["_exclude"])
-    )
+    excluded = excluder(tuple(fill_in(pattern, context) for pattern in SETTINGS["_exclude"]))
     files = {}
     for source, name in sources():
-        parts = [compiled(part).render(context) for part in name.split("/")]
+        parts = [fill_in(part, context) for part in name.split("/")]
         if all(part not in ("", suffix) for part in parts):
             path = "/".join(parts)
             if excluded.match_file(path):

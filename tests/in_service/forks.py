@@ -24,9 +24,12 @@ from typing import Any
 import alembic.autogenerate
 import alembic.command
 import alembic.config
+import anyio._backends._asyncio  # noqa: F401
 import asgi_correlation_id  # noqa: F401
+import execnet  # noqa: F401
 import fastapi.testclient  # noqa: F401
 import mako.template  # noqa: F401
+import pydantic.v1  # noqa: F401
 import pydantic_settings  # noqa: F401
 import pytest
 import pythonjsonlogger.json  # noqa: F401
@@ -49,6 +52,21 @@ BELOW = Path(PACKAGES).relative_to(sys.prefix)
 FILES = (Path(getattr(module, "__file__", None) or "") for module in sys.modules.values())
 COMMON = {path.relative_to(PACKAGES).parts[0] for path in FILES if path.is_relative_to(PACKAGES)}
 assert "greenlet" not in sys.modules, "only async drivers install it"
+# The drivers that are imported, and what came with them.
+DRIVERS: dict[str, set[str]] = {}
+
+
+def import_driver(commands: Path, name: str) -> None:
+    """Import a driver of an environment, for this fork and all that come; a file needs none."""
+    packages = commands.parent / BELOW
+    if name in DRIVERS or not (packages / name).exists():
+        return
+    before = {*sys.modules}
+    sys.path.append(str(packages))
+    importlib.import_module(name)
+    sys.path.pop()
+    DRIVERS[name] = {*sys.modules} - before
+    gc.freeze()
 
 
 def become(commands: Path) -> None:
@@ -60,6 +78,10 @@ def become(commands: Path) -> None:
     home = commands.parent
     if missing := [name for name in COMMON if not (home / BELOW / name).exists()]:
         raise ModuleNotFoundError(f"{home} lacks {', '.join(missing)}")
+    for name in DRIVERS:
+        if not (home / BELOW / name).exists():
+            for module in DRIVERS[name]:
+                sys.modules.pop(module, None)  # a hook of a command becomes it once more
     sys.path[:] = [*STANDARD, str(home / BELOW)]
     sys.executable = str(commands / "python")
     sys.prefix = sys.exec_prefix = str(home)
@@ -128,12 +150,19 @@ def wait(child: int, options: int = 0) -> int | None:
 
 
 def start(
-    folder: str, variables: dict[str, str], commands: str, command: list[str], output: str
+    folder: str,
+    variables: dict[str, str],
+    commands: str,
+    command: list[str],
+    output: str,
+    driver: str,
 ) -> int:
     """Start a command in a folder, with these variables, and with its output in a file.
 
-    Return its process id.
+    `driver` is one that many commands import, or empty. Return the process id.
     """
+    if driver:
+        import_driver(Path(commands), driver)
     file = os.open(output, os.O_WRONLY | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -165,6 +194,7 @@ if __name__ == "__main__":
     requests = os.fdopen(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     gc.freeze()  # forks share memory that is never collected
+    gc.get_freeze_count = lambda: 1  # it goes through all of it
     for line in requests:
         request = json.loads(line)
         answer = wait(**request) if "child" in request else start(**request)
