@@ -147,6 +147,9 @@ def test_line_ends_of_windows_on_sqlite(project: Project) -> None:
         "op.get_bind().scalars(sa.text('SELECT 1'))",
         "op.get_bind().exec_driver_sql('SELECT 1')",
         "sa.inspect(op.get_bind())",
+        "op.get_bind().dialect.has_table(op.get_bind(), 't')",
+        "op.get_bind().dialect.get_columns(op.get_bind(), 't')",
+        "sa.engine.reflection.Inspector.from_engine(op.get_bind()).get_table_names()",
     ],
 )
 def test_a_revision_that_asks(project: Project, body: str) -> None:
@@ -154,6 +157,27 @@ def test_a_revision_that_asks(project: Project, body: str) -> None:
 
     with pytest.raises(CommandError, match="asks the database, which --sql does without"):
         sql_of(project)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ("with op.get_bind().begin_nested(): pass", "begin_nested"),
+        ("op.get_bind().engine.url", "url"),
+        ("sa.orm.Session(op.get_bind()).execute(sa.text('SELECT 1'))", "[a-z_]+"),
+    ],
+)
+def test_what_only_a_database_has(project: Project, body: str, name: str) -> None:
+    project.revision("a", f"import sqlalchemy.orm\n{body}")
+
+    with pytest.raises(CommandError, match=f"^The revision uses {name} of a connection"):
+        sql_of(project)
+
+
+def test_a_revision_can_ask_what_a_connection_has(project: Project) -> None:
+    project.revision("a", "assert not hasattr(op.get_bind(), 'in_transaction')")
+
+    assert "COMMIT" in sql_of(project)
 
 
 @pytest.mark.parametrize(

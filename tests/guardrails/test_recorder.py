@@ -123,6 +123,23 @@ def test_names_that_databases_give(recorder: Recorder, tmp_path: Path, expected:
 
 
 @every_dialect
+@pytest.mark.parametrize(
+    "read",
+    [
+        "execution_options(yield_per=2).execute(query)",
+        "execution_options(stream_results=True, max_row_buffer=2).execute(query)",
+        "execute(query).partitions(2)",
+        "exec_driver_sql('SELECT id FROM users').fetchmany(2)",
+        "connection.cursor()",
+    ],
+)
+def test_rows_that_are_read_in_parts(recorder: Recorder, tmp_path: Path, read: str) -> None:
+    query = "query = sa.select(sa.table('users', sa.column('id')))"
+
+    assert answer(recorder, tmp_path, query, f"for row in bind.{read}:", "    seen += [row]") == []
+
+
+@every_dialect
 def test_a_table_that_is_not_there(recorder: Recorder, tmp_path: Path) -> None:
     script = write_script(
         tmp_path, upgrade_text("sa.inspect(op.get_bind()).get_columns('nobody')"), "b.py"

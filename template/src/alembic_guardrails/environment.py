@@ -32,7 +32,6 @@ from alembic_guardrails.revisions import VERSION_TABLE
 from alembic_guardrails.settings import MigrationSettings, read_settings
 from alembic_guardrails.types import naming_other_types
 from sqlalchemy import URL, Connection, MetaData
-from sqlalchemy.exc import NoInspectionAvailable
 
 # Keywords of context.configure() that name the database, which the settings do.
 OF_DATABASE = ("connection", "dialect_name", "url")
@@ -105,10 +104,12 @@ class Runner:
         target = {"url": url, "literal_binds": True}
         try:
             self.run(url, url.get_backend_name(), target, dialect_opts=dialect_opts)
-        except NoInspectionAvailable as error:
-            from alembic_guardrails.offline.exact import ASKS
+        except Exception as error:
+            from alembic_guardrails.offline.exact import ASKS, asks_for_schema
 
-            raise CommandError(ASKS) from error
+            if asks_for_schema(error):
+                raise CommandError(ASKS) from error
+            raise
 
     def connect_and_run(self, url: URL) -> None:
         """Run the command on a connection of its own."""

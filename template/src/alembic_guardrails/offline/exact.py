@@ -9,6 +9,7 @@ line end of Windows, the programs `sqlite3`, `mariadb` and `mysql` read half.
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from traceback import walk_tb
 from typing import Any, NoReturn
 
 from alembic.runtime.migration import MigrationContext
@@ -18,6 +19,8 @@ from alembic_guardrails.statements import tokens
 from sqlalchemy import BINARY, VARBINARY, BindParameter, Dialect, Interval, LargeBinary
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Compiled
+from sqlalchemy.engine.mock import MockConnection
+from sqlalchemy.exc import NoInspectionAvailable
 
 ADVICE = "or run it without --sql."
 
@@ -50,6 +53,7 @@ def write_exactly(context: MigrationContext) -> None:
 
     connection.execute = checked
     connection.scalar = connection.scalars = connection.exec_driver_sql = refuse
+    connection.__class__ = OfflineConnection
 
 
 def refuse(*arguments: Any, **options: Any) -> NoReturn:
@@ -59,6 +63,37 @@ def refuse(*arguments: Any, **options: Any) -> NoReturn:
         CommandError: Always.
     """
     raise CommandError(ASKS)
+
+
+def asks_for_schema(error: Exception) -> bool:
+    """Return whether a revision fails because it asks what the schema of the database is.
+
+    Without a database, a dialect fails on the way to the query in one of several ways.
+    """
+    return isinstance(error, NoInspectionAvailable) or any(
+        frame.f_code.co_name.startswith(("get_", "has_"))
+        and isinstance(frame.f_locals.get("self"), Dialect)
+        for frame, _ in walk_tb(error.__traceback__)
+    )
+
+
+class MissingInOfflineModeError(CommandError, AttributeError):
+    """A revision uses what only a connection to a database has; `hasattr()` is still False."""
+
+
+class OfflineConnection(MockConnection):
+    """What `op.get_bind()` returns in offline mode, and its engine."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse an attribute that only a connection to a database has.
+
+        Raises:
+            MissingInOfflineModeError: Always.
+        """
+        raise MissingInOfflineModeError(
+            f"The revision uses {name} of a connection or an engine, which --sql does not have."
+            f" Write op.execute(...) in the revision, {ADVICE}"
+        )
 
 
 class NoResult:

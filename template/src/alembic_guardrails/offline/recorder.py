@@ -179,6 +179,13 @@ class NoRows:
         """Return no rows."""
         return []
 
+    def fetchmany(self, size: int = 1) -> list[Any]:
+        """Return no rows."""
+        return []
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
     def __getattr__(self, name: str) -> "NoRows":
         return self
 
