@@ -321,7 +321,7 @@ def test_what_is_mended(service: Project) -> None:
             assert outcome.files.items() >= {a: a_text}.items()
         assert "0f0f" not in outcome.files["history.txt"], name
 
-    join = "refused: Join b and . with `alembic merge heads`"
+    join = "refused: Join the heads with `alembic merge [bcdm] [bcdm]`: what leads to"
     refused = {
         "released, edited": Case({a: f"{a_text}    edited = 1\n"}, f"{KEEP}: a was edited"),
         "released, gone, no git": Case({a: None, b: None}, f"{KEEP}: a is gone", {"PATH": ""}),

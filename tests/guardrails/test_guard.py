@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -402,6 +403,34 @@ def test_a_stamp_is_recognised(project: Project, monkeypatch: pytest.MonkeyPatch
     command.downgrade(project.config(), "base")
 
     assert found == [(False, False), (True, False), (True, False), (True, False), (False, False)]
+
+
+@pytest.mark.parametrize("start", ["one", "base"])
+@pytest.mark.parametrize("names", [["one", "two"], ["two", "one"], ["head", "one"]])
+def test_a_stamp_of_two_revisions_that_follow_each_other(
+    project: Project, start: str, names: list[str]
+) -> None:
+    """Alembic fails with a KeyError, or stores both."""
+    project.revision("one", CREATE)
+    project.revision("two", "pass", down="one")
+    command.stamp(project.config(), start)
+
+    with pytest.raises(CommandError, match="Leave one out of `alembic stamp`: a database at two"):
+        command.stamp(project.config(), names)
+
+    command.stamp(project.config(), "two")
+
+
+def test_a_stamp_of_two_heads(project: Project) -> None:
+    project.revision("one", CREATE)
+    project.revision("two", "pass", down="one")
+    project.revision("three", "pass", down="one")
+
+    command.stamp(project.config(), ["two", "three"])
+
+    with project.engine().connect() as connection:
+        stamped = connection.execute(sa.text("SELECT version_num FROM alembic_version"))
+        assert {*stamped.scalars()} == {"two", "three"}
 
 
 def test_the_database_is_logged_without_its_password(

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from alembic.command import merge
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -430,6 +431,24 @@ def test_a_history_that_has_moved_in_and_needs_a_merge(project: Project) -> None
     repair(project.config())
 
     assert read_ids(project.versions).ids == ("a", "c", "b", "d")
+
+
+def test_a_merge_of_a_head_on_which_another_depends(project: Project) -> None:
+    """`alembic merge heads` would leave out c; the command that is named joins both."""
+    template = "revision = ${repr(up_revision)}\ndown_revision = ${repr(down_revision)}\n"
+    (project.path / "migrations" / "script.py.mako").write_text(template, "utf-8")
+    label(project, "a", None)
+    label(project, "b", "a", depends_on="c")
+    label(project, "c", "a")
+    label(project, "d", "a")
+    merge(project.config(), ["b", "d"], rev_id="m")
+
+    with pytest.raises(CommandError) as refused:
+        repair(project.config())
+    [heads] = re.findall("`alembic merge (.*)`", str(refused.value))
+    merge(project.config(), heads.split(), rev_id="n")
+
+    assert read_history(project.config()).heads == ["n"]
 
 
 def test_what_squash_takes_with_labels(project: Project) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, MigrationStep
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from alembic_guardrails._alembic import get_plan, is_stamp, set_plan
 from alembic_guardrails.errors import error_code
@@ -25,6 +26,24 @@ HALF_DONE = "Correct the revision, let it skip what stays, then run the command 
 
 # How databases write that there is no limit.
 NO_LIMIT = ("0", "0ms")
+
+
+def check_stamp(context: MigrationContext) -> None:
+    """Check that none of the revisions that `alembic stamp` names follows another one of them.
+
+    Raises:
+        CommandError: One does. Alembic would fail halfway or store both, of which one is no head.
+    """
+    directory = cast(ScriptDirectory, context.script)
+    given = directory.get_revisions(context.opts["destination_rev"])
+    for script in given if len(given) > 1 else ():
+        before = {each.revision for each in directory.iterate_revisions(script.revision, "base")}
+        for other in given:
+            if other is not script and other.revision in before:
+                raise CommandError(
+                    f"Leave {other.revision} out of `alembic stamp`: a database at"
+                    f" {script.revision} has it, because it comes before."
+                )
 
 
 class BaseGuard:
@@ -212,6 +231,8 @@ class BaseGuard:
             heads: tuple[str, ...], context: MigrationContext
         ) -> Iterator[MigrationStep]:
             self.committed_heads = heads
+            if self.is_stamp:
+                check_stamp(context)
             for step in plan(heads, context):
                 self.before_revision()
                 self.activity.step = step

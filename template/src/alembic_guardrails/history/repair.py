@@ -164,7 +164,7 @@ def plan_repair(history: History, released: Released, scripts: Iterable[Revision
     for head in sort_heads(history, released):
         branch = [revision for revision in history.lineage(head) if revision not in {*order}]
         if order and branch:
-            check_movable(history, branch, order[-1], released)
+            check_movable(history, branch, released)
             parents[branch[0]] = (order[-1],)
         order += branch
     check_chain(history.heads, parents)
@@ -192,7 +192,15 @@ def sort_heads(history: History, released: Released) -> list[str]:
     return sorted(history.heads, key=precedence)
 
 
-def check_movable(history: History, branch: Sequence[str], parent: str, released: Released) -> None:
+def name_merge(heads: Iterable[str]) -> str:
+    """Return the command that joins heads.
+
+    `alembic merge heads` leaves out those on which others depend.
+    """
+    return f"`alembic merge {' '.join(heads)}`"
+
+
+def check_movable(history: History, branch: Sequence[str], released: Released) -> None:
     """Check that a branch can follow another revision.
 
     Raises:
@@ -203,8 +211,10 @@ def check_movable(history: History, branch: Sequence[str], parent: str, released
         revision in released.ids or len(history.revisions[revision].parents) > 1
         for revision in branch
     ):
-        why = f"what leads to {head} is released or has a merge in it, and stays"
-        raise CommandError(f"Join {parent} and {head} with `alembic merge heads`: {why}")
+        raise CommandError(
+            f"Join the heads with {name_merge(history.heads)}: what leads to {head} is released or"
+            " has a merge in it, and stays"
+        )
 
 
 def check_chain(heads: Sequence[str], parents: Mapping[str, Sequence[str]]) -> None:
@@ -216,8 +226,8 @@ def check_chain(heads: Sequence[str], parents: Mapping[str, Sequence[str]]) -> N
     followed = {parent for names in parents.values() for parent in names}
     if sum(revision not in followed for revision in parents) > 1:
         raise CommandError(
-            f"Join the heads with `alembic merge {' '.join(heads)}`: because of `depends_on` in"
-            " revisions, one branch cannot follow another"
+            f"Join the heads with {name_merge(heads)}: because of `depends_on` in revisions, one"
+            " branch cannot follow another"
         )
 
 
