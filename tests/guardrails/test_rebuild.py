@@ -759,7 +759,7 @@ def test_arguments_of_the_new_table(project: Project) -> None:
             ["CREATE UNIQUE INDEX i ON t (a)", "CREATE TABLE c (x REFERENCES t (a))"],
             "b.drop_column('a')",
             {},
-            "x of table c refers to columns that would be no key",
+            "x of table c would refer to columns of table t that are no key",
         ),
         (
             ["CREATE VIEW broken AS SELECT * FROM missing"],
@@ -792,6 +792,46 @@ def test_what_would_lose_something_is_refused(
         change(project, body, **arguments)
 
     check_unchanged(project.path / "app.db", prepared)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        """
+        with op.batch_alter_table("t") as b:
+            b.drop_constraint("pk", type_="primary")
+        with op.batch_alter_table("t") as b:
+            b.create_unique_constraint("u", ["a"])
+        """,
+        """
+        with op.batch_alter_table("t") as b:
+            b.drop_constraint("pk", type_="primary")
+            b.create_index("u", ["a"], unique=True)
+        """,
+        """
+        with op.batch_alter_table("t") as b:
+            b.drop_constraint("pk", type_="primary")
+        with op.batch_alter_table("c") as b:
+            b.drop_constraint("fk", type_="foreignkey")
+        """,
+    ],
+)
+def test_a_key_can_be_another_one_afterwards(project: Project, body: str) -> None:
+    """A foreign key does not have to refer to a key between two operations."""
+    prepare(
+        project,
+        "CREATE TABLE t (a TEXT NOT NULL, b INT, CONSTRAINT pk PRIMARY KEY (a))",
+        "CREATE TABLE c (x TEXT, CONSTRAINT fk FOREIGN KEY (x) REFERENCES t (a))",
+        "INSERT INTO t VALUES ('one', 1)",
+        "INSERT INTO c VALUES ('one')",
+    )
+    project.revision("changed", dedent(body).strip())
+
+    project.upgrade()
+
+    with closing(connect(project.path / "app.db")) as connection:
+        assert select(connection, "PRAGMA foreign_key_check") == []
+        assert select(connection, "SELECT * FROM t") == [("one", 1)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from alembic.util import CommandError
 from alembic_guardrails._alembic import send, take_over_batches
 from alembic_guardrails.guard.base import BaseGuard
 from alembic_guardrails.guard.failure import DATABASE_FULL, READ_ONLY
-from alembic_guardrails.guard.orphans import Orphans
+from alembic_guardrails.guard.orphans import TABLES, Orphans
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -28,13 +28,6 @@ WHOLE = "guardrails_whole"
 ADVICE = {"readonly": READ_ONLY, "is full": DATABASE_FULL, "disk I/O": DATABASE_FULL}
 
 
-def change_table(batch: BatchOperationsImpl, flush: Callable[[], None]) -> None:
-    """Apply the operations of a batch; commands that run none do without what that needs."""
-    from alembic_guardrails.rebuild import operations
-
-    operations.change_table(batch, flush)
-
-
 class SQLiteGuard(BaseGuard):
     """One transaction for the whole command, which locks the file when it begins."""
 
@@ -47,12 +40,13 @@ class SQLiteGuard(BaseGuard):
     is_marked = False
 
     def set_limits(self) -> dict[str, str]:
-        take_over_batches(self.context, change_table)
+        take_over_batches(self.context, self.change_table)
         self.before = {name: self.pragma(name) for name in ("foreign_keys", "busy_timeout")}
         self.orphans: Orphans | None = None
         # What SQLite said after the last revision, and what has worked after one or before all.
         self.answers: list[Answer] = []
         self.working: set[str] = set()
+        self.broken_keys: set[tuple[str, ...]] = set()
         # A batch operation drops the table that it copied, and with foreign keys on the children
         # of its rows: https://www.sqlite.org/lang_altertable.html#otheralter
         if not self.in_transaction:
@@ -64,6 +58,12 @@ class SQLiteGuard(BaseGuard):
                 "transaction. Migrate on a connection without a transaction."
             )
         return {"foreign_keys": "OFF"}
+
+    def change_table(self, batch: BatchOperationsImpl, flush: Callable[[], None]) -> None:
+        """Apply the operations of a batch; commands that run none do without what that needs."""
+        from alembic_guardrails.rebuild.operations import change_table
+
+        self.broken_keys.update(change_table(batch, flush))
 
     def pragma(self, setting: str) -> Any:
         """Set or get a setting of the connection."""
@@ -162,8 +162,28 @@ class SQLiteGuard(BaseGuard):
     def after_revisions(self) -> None:
         if self.orphans is None:
             return
+        if self.broken_keys:
+            self.check_keys()
         self.check_orphans(self.orphans)
         self.check_working()
+
+    def check_keys(self) -> None:
+        """Check that foreign keys refer to keys again, after a batch took these away.
+
+        Raises:
+            CommandError: One does not.
+        """
+        from alembic_guardrails.rebuild.copy import find_broken_keys
+
+        for table in self.connection.scalars(TABLES).all():
+            for child, *columns in sorted(
+                find_broken_keys(self.connection, table) & self.broken_keys
+            ):
+                raise CommandError(
+                    f"{', '.join(columns)} of table {child} would refer to columns of table {table}"
+                    f" that are no key. {self.describe_changes()} Drop that foreign key in the"
+                    " revision, or make these columns unique."
+                )
 
     def check_working(self) -> None:
         """Check that everything that worked before still does.

@@ -1,6 +1,6 @@
 """What a batch of Alembic and each operation of it do to the definition of a table on SQLite."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -457,8 +457,13 @@ def is_repeated(clause: Clause, checks: Sequence[CheckConstraint]) -> bool:
     return any(stated.matches(check, clause, None) for check in checks)
 
 
-def change_table(batch: BatchOperationsImpl, flush: Callable[[], None]) -> None:
+def change_table(
+    batch: BatchOperationsImpl, flush: Callable[[], None]
+) -> Collection[tuple[str, ...]]:
     """Apply the operations of a batch; leave to Alembic what changes no table, and offline SQL.
+
+    Return the foreign keys, as tables and columns, that refer to what is no key any longer: a later
+    operation can make it one again.
 
     Raises:
         CommandError: Something would be lost. Nothing has been changed then.
@@ -469,16 +474,18 @@ def change_table(batch: BatchOperationsImpl, flush: Callable[[], None]) -> None:
     is_of_indexes = batch.recreate == "auto" and operations <= {*COMMENTS, *INDEXES}
     if batch.operations.migration_context.as_sql or batch.recreate == "never" or is_of_indexes:
         flush()
-        return
+        return ()
     name = str(batch.table_name)
     if batch.schema not in (None, "main"):
         if batch.recreate == "auto" and not batch.impl.requires_recreate_in_batch(batch):
             flush()
-            return
+            return ()
         raise CommandError(
             f"Table {name} cannot be changed in a batch: it is in the database {batch.schema}, and "
             "only main can be changed so."
         )
     connection = batch.operations.get_bind()
     with savepoint(connection, "guardrails_batch"):
-        BatchChange(batch, ChangedTable(connection, name)).run()
+        target = ChangedTable(connection, name)
+        BatchChange(batch, target).run()
+    return target.broken_keys

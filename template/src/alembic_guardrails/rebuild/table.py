@@ -110,6 +110,8 @@ class ChangedTable:
         self.quote = connection.dialect.identifier_preparer.quote_identifier
         self.version = connection.dialect.server_version_info or ()
         self.name = name
+        # Foreign keys of other tables that no longer refer to a key of this one.
+        self.broken_keys: set[tuple[str, ...]] = set()
         self.read()
         self.check()
 
@@ -261,12 +263,7 @@ class ChangedTable:
         self.read()
         self.check_objects(before, expected)
         self.check_dependents(broken)
-        if new := find_broken_keys(self.connection, self.name) - keys:
-            child, *columns = sorted(new)[0]
-            raise self.refusal(
-                f"{', '.join(columns)} of table {child} refers to columns that would be no key, so "
-                "drop that foreign key first"
-            )
+        self.broken_keys |= find_broken_keys(self.connection, self.name) - keys
 
     def check_dropped(self, name: str) -> list[StoredObject]:
         """Check that nothing else needs a column; return the indexes that go with it.
