@@ -39,6 +39,16 @@ def test_defaults_and_types(connection: Connection) -> None:
     assert {*changes(connection, models(dialect, 1))} == expected_changes(dialect)
 
 
+@pytest.mark.parametrize("connection", ["postgresql"], indirect=True)
+def test_a_default_of_a_text_that_was_another_text(connection: Connection) -> None:
+    """PostgreSQL goes on to write the first type behind it."""
+    for type_ in (sa.String(9), sa.Text(), sa.String(20)):
+        models = sa.MetaData()
+        sa.Table("t", models, sa.Column("a", type_, server_default="x"))
+        upgrade(connection, models)
+        assert not [*changes(connection, models)]
+
+
 @contextmanager
 def recorded(connection: Connection) -> Iterator[list[str]]:
     """Yield the statements that are sent meanwhile."""

@@ -28,6 +28,9 @@ NUMBER = re.compile(r"'?([-+]?\d+(?:\.\d*)?)'?")
 TYPED = re.compile(r"('(?:[^']|'')*')::([a-z ]+)")
 POSTGRESQL_NAMES = {"CHAR": "bpchar", "VARCHAR": "character varying"}
 
+# Of these, the literal keeps that of the type which the column had before.
+TEXTS = {"character varying", "text"}
+
 # What MySQL and drivers escape in a literal.
 ESCAPED = re.compile(r"[\\%]")
 
@@ -141,8 +144,10 @@ def meaning(default: str | None, type_: TypeEngine[Any] | None) -> object:
     default = without_parentheses(default)
     if now := NOW.fullmatch(default):
         return ("now", now[1] or "")
-    if (typed := TYPED.fullmatch(default)) and typed[2] == postgresql_name(type_):
-        default = typed[1]
+    if typed := TYPED.fullmatch(default):
+        name = postgresql_name(type_)
+        if typed[2] in (TEXTS if name in TEXTS else {name}):
+            default = typed[1]
     if isinstance(type_, Integer | Numeric) and (number := NUMBER.fullmatch(default)):
         return Decimal(number[1])
     return default
