@@ -24,7 +24,7 @@ from alembic_guardrails.autogenerate.mysql import read_value, without_attributes
 from alembic_guardrails.autogenerate.render import render_item
 from alembic_guardrails.autogenerate.rewrite import sort_tables, tidy
 from alembic_guardrails.autogenerate.sqlite import extend_reflection, has_expression
-from alembic_guardrails.history.source import created_tables
+from alembic_guardrails.history.source import created_enums, created_tables
 from alembic_guardrails.types import OtherType
 from column_cases import Document, Guid, changes, expected_changes, models, upgrade
 from hypothesis import given, settings
@@ -96,7 +96,8 @@ def test_what_defaults_mean() -> None:
     assert meaning("'1'", sa.INTEGER()) == meaning("1", sa.INTEGER())
     assert meaning("'1'::bigint", sa.BIGINT()) == meaning("1", sa.BIGINT())
     assert meaning("'a''b'::character varying", text) == meaning("'a''b'", text)
-    assert meaning("'a'::text", text) != meaning("'a'", text)
+    assert meaning("'a'::text", text) == meaning("'a'", text)
+    assert meaning("'a'::bpchar", text) != meaning("'a'", text)
     assert meaning("'a'::text || 'b'::text", sa.TEXT()) != meaning("'a' || 'b'", sa.TEXT())
     assert meaning(None, text) != meaning("NULL", text)
 
@@ -487,6 +488,24 @@ ATTACH = "ALTER TABLE a ATTACH PARTITION p DEFAULT"
 )
 def test_tables_that_revisions_create(source: str, expected: set[str]) -> None:
     assert created_tables([source]) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("op.create_table('t', sa.Column('a', sa.Enum('x', name='e')))", {"e"}),
+        ("op.create_table('t', sa.Column('a', ENUM('x', name='e', create_type=False)))", set()),
+        ("op.add_column('t', sa.Column('a', sa.Enum('x', name='e')))", set()),
+        ("e = ENUM('x', name='e', create_type=False)\ne.create(op.get_bind())", {"e"}),
+        ("e = ENUM('x', name='e')", set()),
+        ("op.execute('CREATE TYPE e AS ENUM ()')", {"e"}),
+        ('op.execute(\'create type "s"."E f"  as enum ()\')', {"E f"}),
+        ("op.execute('CREATE TYPE e AS (a int)')", set()),
+        ("op.execute('DROP TYPE e')", set()),
+    ],
+)
+def test_enums_that_revisions_create(source: str, expected: set[str]) -> None:
+    assert created_enums([source]) == expected
 
 
 ENV = """

@@ -22,7 +22,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import to_list
 from alembic_guardrails._alembic import copy_column, find_final_name, find_type_check
 from alembic_guardrails.autogenerate.compare import has_same_default
-from alembic_guardrails.autogenerate.enums import drop_types
+from alembic_guardrails.autogenerate.enums import write_types
 from alembic_guardrails.autogenerate.keys import (
     Arrangement,
     Keys,
@@ -357,7 +357,7 @@ def tidy(context: MigrationContext, revision: object, scripts: list[MigrationScr
         for operations in (*script.upgrade_ops_list, *script.downgrade_ops_list):
             name_checks(operations.ops, context)
             operations.ops = list(tidied(sort_tables(operations.ops), context, keys))
-        drop_types(script, context)
+        write_types(script, context)
 
 
 def tidied(

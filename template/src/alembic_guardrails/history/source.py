@@ -12,6 +12,8 @@ CREATE_TABLE = re.compile(
     re.IGNORECASE,
 )
 
+CREATE_ENUM = re.compile(rf"CREATE\s+TYPE\s+{NAME}\s+AS\s+ENUM", re.IGNORECASE)
+
 PARTITION = re.compile(rf"ATTACH\s+PARTITION\s+{NAME}", re.IGNORECASE)
 
 
@@ -160,6 +162,41 @@ def created_tables(revisions: Iterable[str]) -> set[str]:
                     created |= set(map(unquoted, CREATE_TABLE.findall(sql)))
                     created -= set(map(unquoted, PARTITION.findall(sql)))
     return created
+
+
+def created_enums(revisions: Iterable[str]) -> set[str]:
+    """Return the types of enums that revisions create, without schemas, read from their source.
+
+    A table creates those of its columns. Where a revision calls any `create()`, it may be that of
+    any type.
+    """
+    created: set[str] = set()
+    for source in revisions:
+        nodes = [*ast.walk(ast.parse(source))]
+        is_called = any(isinstance(node, ast.Attribute) and node.attr == "create" for node in nodes)
+        if is_called:
+            created.update(name for name, _ in enum_names(nodes))
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Attribute(attr="create_table" | "Table")):
+                    created.update(name for name, is_made in enum_names(ast.walk(node)) if is_made)
+                case ast.Constant(value=str(sql)):
+                    created |= {unquoted(name.split(".")[-1]) for name in CREATE_ENUM.findall(sql)}
+    return created
+
+
+def enum_names(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, bool]]:
+    """Yield the names of the enums among nodes, and whether a table creates them."""
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Attribute(attr="Enum" | "ENUM") | ast.Name(id="Enum" | "ENUM")):
+                given = {
+                    keyword.arg: keyword.value.value
+                    for keyword in node.keywords
+                    if isinstance(keyword.value, ast.Constant)
+                }
+                if isinstance(given.get("name"), str):
+                    yield str(given["name"]), given.get("create_type", True) is not False
 
 
 def full_names(
