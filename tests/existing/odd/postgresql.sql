@@ -25,3 +25,14 @@ CREATE TABLE reference_systems (id int PRIMARY KEY)
 ALTER EXTENSION vector ADD TABLE reference_systems
 ;;
 CREATE TABLE places (id int PRIMARY KEY, embedding vector(3) NOT NULL)
+;;
+-- Children, and a check that is valid in those alone that are younger than it.
+CREATE TABLE measures (id integer PRIMARY KEY, height integer)
+;;
+CREATE TABLE measures_old (remark text) INHERITS (measures)
+;;
+ALTER TABLE measures ADD CONSTRAINT low CHECK (height < 9) NOT VALID
+;;
+CREATE TABLE measures_new () INHERITS (measures)
+;;
+ALTER TABLE measures_old VALIDATE CONSTRAINT low

@@ -87,6 +87,13 @@ DIMENSIONS = text("""
     WHERE attndims > 1 AND NOT attisdropped
 """)
 
+# Tables that inherit from others, which partitions do in their own way.
+CHILDREN = text("""
+    SELECT nspname, c.relname, p.relname FROM pg_inherits
+    JOIN pg_class c ON c.oid = inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_class p ON p.oid = inhparent
+    WHERE NOT c.relispartition ORDER BY 1, 2, inhseqno
+""")
 
 # Modules that teach SQLAlchemy the types of extensions when they are imported.
 TYPE_MODULES = ("geoalchemy2", "pgvector.sqlalchemy")
@@ -175,6 +182,18 @@ class PostgreSQL(Database):
             for (_, name), indexes in inspector.get_multi_indexes(schema).items():
                 if (table := tables.get((schema or default_schema, name))) is not None:
                     complete_indexes(table, indexes)
+
+    def find_gaps(self, connection: Connection, metadata: MetaData) -> list[str]:
+        """Find tables that inherit from others, for which SQLAlchemy has no option."""
+        default_schema = connection.dialect.default_schema_name
+        tables = {
+            (table.schema or default_schema, table.name) for table in metadata.tables.values()
+        }
+        return [
+            f"table {name} inherits from table {parent}: a query of {parent} has its rows, too"
+            for schema, name, parent in connection.execute(CHILDREN).all()
+            if (schema, name) in tables
+        ]
 
 
 def complete_defaults(connection: Connection, metadata: MetaData) -> None:

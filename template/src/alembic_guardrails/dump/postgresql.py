@@ -85,6 +85,18 @@ WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 2, 3
 """)
 
+# Checks that children have inherited and that are valid there alone. pg_dump creates children
+# first, so that they get the check as their parent has it.
+VALID_CHECKS = text("""
+SELECT pg_describe_object('pg_class'::regclass, conrelid, 0),
+    format('ALTER TABLE %s VALIDATE CONSTRAINT %I', conrelid::regclass, conname)
+FROM pg_constraint c JOIN pg_class ON pg_class.oid = conrelid
+WHERE contype = 'c' AND convalidated AND NOT conislocal AND NOT relispartition AND EXISTS (
+    SELECT FROM pg_inherits JOIN pg_constraint p ON p.conrelid = inhparent
+    WHERE inhrelid = c.conrelid AND p.conname = c.conname AND NOT p.convalidated
+) ORDER BY 2
+""")
+
 SCHEMAS = text("SELECT nspname FROM pg_namespace")
 
 
@@ -119,9 +131,15 @@ def dump(connection: Connection, ignore_list: IgnoreList, *, with_rows: bool) ->
         if ignore_list.matches(f"schema {schema}")
     ]
     version = int((connection.dialect.server_version_info or (0,))[0])
+    valid = [
+        (table, statement)
+        for table, statement in connection.execute(VALID_CHECKS).all()
+        if not ignore_list.matches(table)
+    ]
     connection.commit()
     options += WITH_ROWS if with_rows else ["--schema-only"]
-    return read_script(run_pg_dump(connection.engine.url, version, options), ignore_list)
+    found = read_script(run_pg_dump(connection.engine.url, version, options), ignore_list)
+    return Dump([*found.create, *valid], found.drop)
 
 
 def read_script(script: str, ignore_list: IgnoreList) -> Dump:
