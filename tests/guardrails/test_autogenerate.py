@@ -556,7 +556,11 @@ CREATED = """CREATE TABLE `t` (
   `d` point NOT NULL /*!80003 SRID 4326 */,
   `e` varchar(9) /*M!100301 COMPRESSED*/ INVISIBLE DEFAULT 'x',
   `f` bit(3) DEFAULT b'101' COMMENT 'f',
-  `g` datetime DEFAULT NULL ON UPDATE current_timestamp() COMMENT 'g'
+  `g` datetime DEFAULT NULL ON UPDATE current_timestamp() COMMENT 'g',
+  `h` timestamp NOT NULL DEFAULT '2001-02-03 04:05:06' ON UPDATE CURRENT_TIMESTAMP COMMENT 'h',
+  `i` datetime DEFAULT ((now() + interval 1 day)) ON UPDATE CURRENT_TIMESTAMP COMMENT 'i',
+  `j` datetime DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  CONSTRAINT `k` FOREIGN KEY (`a`) REFERENCES `t` (`a`) ON UPDATE CASCADE
 )"""
 
 
@@ -567,7 +571,11 @@ def test_what_sqlalchemy_can_read_of_columns() -> None:
         "  `d` point NOT NULL,",
         "  `e` varchar(9) DEFAULT 'x',",
         "  `f` bit(3) COMMENT 'f',",
-        "  `g` datetime DEFAULT NULL COMMENT 'g'",
+        "  `g` datetime DEFAULT NULL COMMENT 'g',",
+        "  `h` timestamp NOT NULL DEFAULT '2001-02-03 04:05:06' COMMENT 'h',",
+        "  `i` datetime DEFAULT ((now() + interval 1 day)) COMMENT 'i',",
+        "  `j` datetime DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),",
+        "  CONSTRAINT `k` FOREIGN KEY (`a`) REFERENCES `t` (`a`) ON UPDATE CASCADE",
     ]
 
 

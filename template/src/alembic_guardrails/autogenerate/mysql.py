@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 from alembic.autogenerate import renderers
@@ -13,7 +14,11 @@ from alembic.operations.ops import (
     DropIndexOp,
     MigrateOperation,
 )
-from alembic_guardrails._alembic import doubles_percents, rewrite_statements_of_tables
+from alembic_guardrails._alembic import (
+    doubles_percents,
+    replace_in_pattern_of_columns,
+    rewrite_statements_of_tables,
+)
 from alembic_guardrails.autogenerate import escape_parameters, read_together
 from alembic_guardrails.autogenerate.describe import NAME, Definitions, IndexComparison
 from sqlalchemy import Connection, Dialect, Index, MetaData, Result, Table, text
@@ -48,9 +53,15 @@ ATTRIBUTE = re.compile(
     r"""(?P<kept> '(?:[^'\\]|\\.|'')*' | `(?:[^`]|``)*` )
     | \ /\*M?!\d+\ (?:INVISIBLE|SRID\ \d+|COMPRESSED|STORAGE\ \w+|COLUMN_FORMAT\ \w+)\ ?\*/
     | \ (?:INVISIBLE|WITHOUT\ SYSTEM\ VERSIONING)\b
-    | \ DEFAULT\ b'[01]*' | (?<=\ DEFAULT\ NULL)\ ON\ UPDATE\ [\w()]+""",
+    | \ DEFAULT\ b'[01]*'
+    | (?:(?<=\ DEFAULT\ NULL)|(?<=\ NOT\ NULL)|(?<=')|(?<=[^`(\d]\)))\ ON\ UPDATE\ [\w()]+""",
     re.DOTALL | re.VERBOSE,
 )
+
+# What SQLAlchemy takes for an expression, which ends before a space, and what is one.
+EXPRESSION = r"\(.+?\)"
+TEXT = r"[^()']|'(?:''|[^'])*'"
+NESTED = reduce(lambda inner, _: rf"\((?:{TEXT}|{inner})*\)", range(12), rf"\((?:{TEXT})*\)")
 
 STRING = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
 
@@ -122,12 +133,14 @@ def extend_reflection(connection: Connection) -> None:
 def reflect_other_columns(connection: Connection) -> None:
     """Have SQLAlchemy read columns that have a type or an attribute which it does not know.
 
-    It ends in an error at `vector(3)`, and reads no default and no comment of an invisible column.
+    It ends in an error at `vector(3)`, and reads no default and no comment of an invisible column,
+    and of `((1 + 2) * 3)` the first part.
     """
     dialect: Any = connection.dialect
     if "ischema_names" not in vars(dialect):
         dialect.ischema_names = KnownTypes(dialect.ischema_names)
         rewrite_statements_of_tables(dialect, without_attributes)
+        replace_in_pattern_of_columns(dialect, EXPRESSION, NESTED)
 
 
 def without_attributes(statement: str) -> str:
@@ -296,7 +309,8 @@ def say_whole_column(connection: Connection, operation: AlterColumnOp) -> AlterC
         operation.kw.setdefault("autoincrement", True)
     found = [definition[match.start() : match.end()] for match in ATTRIBUTE_TO_KEEP.finditer(plain)]
     changed = read_value(definition, plain, " ON UPDATE ")
-    if changed and default in ("", "NULL"):  # SQLAlchemy reads it as a part of another default
+    # SQLAlchemy reads it as a part of a default such as CURRENT_TIMESTAMP.
+    if changed and (default in ("", "NULL") or default.startswith(("'", "("))):
         found.insert(0, f"ON UPDATE {changed}")
     return AlterWholeColumnOp(operation, found) if found else operation
 

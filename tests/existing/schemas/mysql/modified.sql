@@ -9,8 +9,12 @@ CREATE TABLE places (
     marks set('x', 'y') DEFAULT 'x,y',
     made timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3),
     seen datetime NULL DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP,
+    opened timestamp NOT NULL DEFAULT '2001-02-03 04:05:06' ON UPDATE CURRENT_TIMESTAMP,
+    touched datetime NOT NULL ON UPDATE CURRENT_TIMESTAMP COMMENT 'touched',
+    due datetime DEFAULT (now() + interval 1 day) ON UPDATE CURRENT_TIMESTAMP,
     flags bit(3) NOT NULL DEFAULT b'101',
     price decimal(10,2) unsigned DEFAULT 0.10,
+    half decimal(10,2) DEFAULT ((1 + 2) * 0.5) COMMENT 'half (or so)',
     uid varchar(36) DEFAULT (uuid()),
     doubled int AS (size * 2) STORED,
     body mediumtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
@@ -27,4 +31,4 @@ CREATE TABLE counted (
     name varchar(10),
     UNIQUE KEY (number)
 );
-INSERT INTO places (spot, size) VALUES (POINT(1, 2), 3);
+INSERT INTO places (spot, size, touched) VALUES (POINT(1, 2), 3, '2001-02-03');
