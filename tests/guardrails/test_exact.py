@@ -174,6 +174,14 @@ def test_what_only_a_database_has(project: Project, body: str, name: str) -> Non
         sql_of(project)
 
 
+def test_a_revision_can_do_without_a_result(project: Project) -> None:
+    """As with Alembic, which returns None: revisions of others ask for that."""
+    body = "result = op.get_bind().execute(sa.text('DELETE FROM t'))\nif result: result.rowcount"
+    project.revision("a", body)
+
+    assert "DELETE FROM t" in sql_of(project)
+
+
 def test_a_revision_can_ask_what_a_connection_has(project: Project) -> None:
     project.revision("a", "assert not hasattr(op.get_bind(), 'in_transaction')")
 

@@ -14,6 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic_guardrails.offline.recorder import Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matrix import SETUPS, Setup
+from sqlalchemy import URL
 
 from .offline_revisions import offline_context, upgrade_text, write_script
 
@@ -130,13 +132,25 @@ def test_names_that_databases_give(recorder: Recorder, tmp_path: Path, expected:
         "execution_options(stream_results=True, max_row_buffer=2).execute(query)",
         "execute(query).partitions(2)",
         "exec_driver_sql('SELECT id FROM users').fetchmany(2)",
-        "connection.cursor()",
     ],
 )
 def test_rows_that_are_read_in_parts(recorder: Recorder, tmp_path: Path, read: str) -> None:
     query = "query = sa.select(sa.table('users', sa.column('id')))"
 
-    assert answer(recorder, tmp_path, query, f"for row in bind.{read}:", "    seen += [row]") == []
+    assert (
+        answer(recorder, tmp_path, query, f"for row in bind.{read}:", "    seen.append(row)") == []
+    )
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
+def test_queries_with_the_dialect_of_each_driver(setup: Setup, tmp_path: Path) -> None:
+    """A driver's dialect looks at its cursor in ways of its own."""
+    dialect = URL.create(f"{setup.backend.name}+{setup.driver.name}").get_dialect()()
+    recorder = Recorder(MigrationContext.configure(dialect=dialect, opts={"as_sql": True}))
+    query = "query = sa.text('UPDATE t SET a = :a').bindparams(a=1)"
+    read = "seen.extend(bind.execute(sa.text('SELECT 1')))"
+
+    assert answer(recorder, tmp_path, query, "bind.execute(query)", read) == []
 
 
 @every_dialect

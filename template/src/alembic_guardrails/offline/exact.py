@@ -97,9 +97,13 @@ class OfflineConnection(MockConnection):
 
 
 class NoResult:
-    """What a statement returns that is only written."""
+    """What a statement returns that is only written: false, as None, which Alembic returns."""
 
     __iter__ = __getattr__ = refuse
+
+    def __bool__(self) -> bool:
+        """Return that there is no result, so that a revision can do without."""
+        return False
 
 
 def refuse_defaults(compiled: Any) -> None:

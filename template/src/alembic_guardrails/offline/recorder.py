@@ -183,9 +183,6 @@ class NoRows:
         """Return no rows."""
         return []
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
-
     def __getattr__(self, name: str) -> "NoRows":
         return self
 
